@@ -1,0 +1,70 @@
+# Every target works on a machine that has nothing but Python 3.11 or newer, make and a C library.
+# `make demo` and `make test` are all that a newcomer needs.
+
+PYTHON ?= python3
+VENV   := .venvs
+ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
+PIP    := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-slow lint types format wheel bench bench-env sample-data clean
+
+## demo: install into its own environment and look at the sample parts with their recipe
+demo: $(VENV)/demo/.ready
+	@$(VENV)/demo/bin/detect run sample_data/parts sample_data/mixed \
+	    --recipe sample_data/recipe --heatmaps overlay --out clipvet-runs/demo --fresh; \
+	    code=$$?; case $$code in 0|1|3) ;; *) exit $$code;; esac
+	@echo "Pictures: clipvet-runs/demo/overlays   Records: clipvet-runs/demo/records.jsonl"
+
+$(VENV)/demo/.ready: pyproject.toml constraints/cpu.txt
+	$(PYTHON) -m venv $(VENV)/demo
+	$(VENV)/demo/bin/python $(PIP) -c constraints/cpu.txt ".[cpu]"
+	@touch $@
+
+## test: build the wheel, install it into its own environment, run the whole suite on it
+test: wheel
+	$(VENV)/test/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+## test-slow: exports of B-16 and larger; writes docs/parity.md
+test-slow: wheel
+	$(VENV)/test/bin/python -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
+
+$(VENV)/test/.ready: pyproject.toml constraints/test.txt
+	$(PYTHON) -m venv $(VENV)/test
+	$(VENV)/test/bin/python $(PIP) -c constraints/test.txt ".[cpu,test,dev]"
+	$(VENV)/test/bin/python -m pip uninstall --quiet --yes clipvet
+	@touch $@
+
+# The suite and the type check run on the installed wheel: what users get, not the checkout.
+wheel: $(VENV)/test/.ready
+	rm -rf build dist
+	$(VENV)/test/bin/python -m build --no-isolation --wheel --outdir dist . > /dev/null
+	$(VENV)/test/bin/python $(PIP) --no-deps --force-reinstall dist/*.whl
+
+lint: $(VENV)/test/.ready
+	$(VENV)/test/bin/ruff check .
+	$(VENV)/test/bin/ruff format --check .
+
+types: wheel
+	$(VENV)/test/bin/mypy $(addprefix -p ,$(ROOMS))
+	$(VENV)/test/bin/mypy training benchmarks
+
+format: $(VENV)/test/.ready
+	$(VENV)/test/bin/ruff check --fix .
+	$(VENV)/test/bin/ruff format .
+
+## bench-env: anomalib and the open_clip that its WinCLIP works with, apart from everything else
+bench-env:
+	$(PYTHON) -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python $(PIP) anomalib==2.7.0 open_clip_torch==2.24.0
+
+bench: wheel
+	$(VENV)/test/bin/python benchmarks/winclip.py --anomalib-python $(VENV)/bench/bin/python
+
+## sample-data: render sample_data again and fit its recipe
+sample-data: wheel
+	$(VENV)/test/bin/python -m training.sample_data sample_data
+	rm -rf sample_data/recipe
+	$(VENV)/test/bin/detect fit sample_data/parts/good --out sample_data/recipe
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
