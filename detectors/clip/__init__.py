@@ -1,0 +1,24 @@
+"""The shared CLIP runtime: bundles, sessions, preprocessing, tokenizer, text cache.
+
+Exporting a bundle is in ``clipvet.detectors.clip.export``; nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from clipvet.detectors.clip._bundle import Bundle, BundleInfo
+from clipvet.detectors.clip._manifest import Manifest, Preprocessing
+from clipvet.detectors.clip._runtime import Runtime
+from clipvet.detectors.clip._session import Device, available_providers, open_session
+from clipvet.detectors.clip._text_cache import default_cache_folder
+
+__all__ = [
+    "Bundle",
+    "BundleInfo",
+    "Device",
+    "Manifest",
+    "Preprocessing",
+    "Runtime",
+    "available_providers",
+    "default_cache_folder",
+    "open_session",
+]

@@ -1,0 +1,125 @@
+"""A bundle on disk: a CLIP exported to ONNX, with its tokenizer and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipvet.detectors.clip._manifest import Manifest
+from clipvet.detectors.clip._windows import window_indices
+from clipvet.detectors.errors import BundleError
+
+__all__ = ["Bundle", "BundleInfo", "sha256_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleInfo:
+    """Facts of a bundle that detectors and records rest on.
+
+    Attributes:
+        id: its name.
+        sha256: of the manifest, which holds the hash of every other file.
+        embed_dim: width E of the joint image-text space.
+        vision_width: width W of the image tower.
+        image_size: side of the square input in pixels.
+        grid: patches (rows, columns).
+        logit_scale: factor on cosines that the model was trained with.
+        features: names of the features that this bundle can give.
+        vocabulary: ``open``, or ``closed`` if unknown words lose their meaning.
+        preprocessing_sha256: hash of the preprocessing settings.
+        resize: how a view becomes square, see :class:`Preprocessing`.
+        licence, description: of the weights, in words.
+    """
+
+    id: str
+    sha256: str
+    embed_dim: int
+    vision_width: int
+    image_size: int
+    grid: tuple[int, int]
+    logit_scale: float
+    features: frozenset[str]
+    vocabulary: Literal["open", "closed"]
+    preprocessing_sha256: str
+    resize: str
+    licence: str
+    description: str
+
+    def window_indices(self, side: int) -> NDArray[np.int64]:
+        """Patches of each window behind ``win<side>_embed``: int64 [n, side * side]."""
+        return window_indices(self.grid[0], side)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder with ``vision.onnx``, ``text.onnx``, ``text_embeds.onnx``, ``weights.bin``,
+    ``tokenizer.json`` and ``manifest.json``."""  # noqa: D205, D209 - the list is the summary
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Bundle:
+        """Read the manifest and check that every file is there with its size.
+
+        Raises:
+            BundleError: not a bundle, or a file is absent or has another size. Content is
+                checked by :meth:`verify`.
+        """
+        folder = Path(folder)
+        bundle = cls(folder, Manifest.read(folder))
+        for name, facts in bundle.manifest.files.items():
+            path = folder / name
+            if not path.is_file():
+                raise BundleError(f"bundle {folder} lacks {name}: export or pull it again")
+            if path.stat().st_size != facts.bytes:
+                raise BundleError(
+                    f"bundle {folder}: {name} has {path.stat().st_size} bytes, its manifest says "
+                    f"{facts.bytes}: export or pull it again"
+                )
+        return bundle
+
+    def verify(self) -> None:
+        """Compare the hash of every file with the manifest.
+
+        Raises:
+            BundleError: a file is not the one that was exported.
+        """
+        for name, facts in self.manifest.files.items():
+            if sha256_of(self.folder / name) != facts.sha256:
+                raise BundleError(
+                    f"bundle {self.folder}: {name} is not the file that its manifest describes "
+                    "(sha256 differs): export or pull it again"
+                )
+
+    @cached_property
+    def info(self) -> BundleInfo:
+        """The facts for detectors and records."""
+        manifest = self.manifest
+        return BundleInfo(
+            id=manifest.name,
+            sha256=sha256_of(self.folder / "manifest.json"),
+            embed_dim=manifest.embed_dim,
+            vision_width=manifest.vision.width,
+            image_size=manifest.preprocessing.size,
+            grid=(manifest.vision.grid, manifest.vision.grid),
+            logit_scale=manifest.logit_scale,
+            features=frozenset(manifest.features),
+            vocabulary=manifest.text.vocabulary,
+            preprocessing_sha256=manifest.preprocessing.sha256,
+            resize=manifest.preprocessing.resize,
+            licence=manifest.licence,
+            description=manifest.description,
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

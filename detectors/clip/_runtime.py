@@ -1,0 +1,159 @@
+"""The shared CLIP runtime: views and prompts in, features out, one vision session."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipvet.detectors.clip._bundle import Bundle, BundleInfo
+from clipvet.detectors.clip._preprocess import preprocess
+from clipvet.detectors.clip._pruning import pruned_graph
+from clipvet.detectors.clip._session import Device, Session, open_session
+from clipvet.detectors.clip._text import TextEncoder
+from clipvet.detectors.clip._text_cache import TextCache, default_cache_folder
+from clipvet.detectors.errors import BundleError
+
+__all__ = ["Runtime"]
+
+
+class Runtime:
+    """One bundle on one device, for one set of features.
+
+    Args:
+        bundle: an opened bundle.
+        needs: features that :meth:`encode_views` gives; the graph is pruned to these.
+        device: ``auto``, ``cpu`` or ``cuda``; what is asked for is what is got, or an error.
+        batch_size: views per call of the session; smaller groups are padded to it, so that
+            memory and rounding do not depend on how many views come at once.
+        threads: threads inside one operator (default: one per usable core).
+        cache_folder: of text embeddings (default: ``CLIPVET_CACHE`` or the user's cache).
+
+    Sessions are made at first use and may be used from several threads.
+
+    Raises:
+        BundleError: the bundle lacks one of the features.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        needs: Collection[str],
+        device: Device = "auto",
+        batch_size: int = 8,
+        threads: int | None = None,
+        cache_folder: Path | None = None,
+    ) -> None:
+        missing = sorted(set(needs) - set(bundle.manifest.features))
+        if missing:
+            raise BundleError(
+                f"bundle {bundle.manifest.name} cannot give {', '.join(missing)}: its image tower "
+                "is too small or of another kind"
+            )
+        self.bundle = bundle
+        self.needs = frozenset(needs)
+        self.device = device
+        self.batch_size = batch_size
+        self.threads = threads
+        self.encoder_calls = 0
+        self._vision: Session | None = None
+        self._lock = threading.Lock()
+        folder = default_cache_folder() if cache_folder is None else cache_folder
+        self._text = TextEncoder(
+            bundle,
+            TextCache(folder, bundle.info.sha256, bundle.manifest.embed_dim),
+            device=device,
+            threads=threads,
+        )
+
+    @property
+    def info(self) -> BundleInfo:
+        """Facts of the bundle."""
+        return self.bundle.info
+
+    @property
+    def provider(self) -> str:
+        """Execution provider of the vision session, for example ``CPUExecutionProvider``."""
+        return self._vision_session().provider
+
+    def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+        """Features of any number of views.
+
+        Args:
+            views: uint8 RGB [h, w, 3], any sizes.
+
+        Returns:
+            One float32 array for each name in ``needs``; shapes as in ``FEATURES``. A view's
+            numbers are bit for bit the same whatever it is encoded together with.
+        """
+        settings = self.bundle.manifest.preprocessing
+        outputs = {
+            name: np.empty((len(views), *self.bundle.manifest.features[name]), dtype=np.float32)
+            for name in self.needs
+        }
+        if not outputs:
+            return outputs
+        session = self._vision_session()
+        for first in range(0, len(views), self.batch_size):
+            part = views[first : first + self.batch_size]
+            pixels = np.zeros((self.batch_size, 3, settings.size, settings.size), dtype=np.float32)
+            pixels[: len(part)] = preprocess(part, settings)
+            for name, values in session.run({"pixel_values": pixels}).items():
+                outputs[name][first : first + len(part)] = values[: len(part)]
+        with self._lock:
+            self.encoder_calls += len(views)
+        return outputs
+
+    def encode_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        """Text embeddings float32 [len(prompts), E], not normalised; cached on disk."""
+        return self._text(prompts)
+
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words of a prompt that a bundle with a closed vocabulary does not know."""
+        return self._text.tokenizer.unknown_words(prompt)
+
+    def warmup(self) -> None:
+        """Make the session and run one empty batch, so that the first view is not slow."""
+        size = self.bundle.manifest.preprocessing.size
+        if self.needs:
+            self._vision_session().run(
+                {"pixel_values": np.zeros((self.batch_size, 3, size, size), dtype=np.float32)}
+            )
+
+    def close(self) -> None:
+        """Free both sessions; they are made again if the runtime is used again."""
+        with self._lock:
+            if self._vision is not None:
+                self._vision.close()
+                self._vision = None
+        self._text.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _vision_session(self) -> Session:
+        with self._lock:
+            if self._vision is None:
+                # A runtime without features still answers which provider it would use.
+                names = self.needs or {"cls_embed"}
+                self._vision = open_session(
+                    pruned_graph(self.bundle.folder / "vision.onnx", names),
+                    self.bundle.folder,
+                    device=self.device,
+                    threads=self.threads,
+                )
+            return self._vision

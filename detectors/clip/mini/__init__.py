@@ -1,0 +1,1 @@
+"""The embedded bundle, trained by ``training/`` on rendered images only."""
