@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from clipvet.detectors._heatmaps import Heatmap
+from clipvet.detectors._regions import find_regions
+from clipvet.detectors.errors import MissingDependency
+
+
+def pixel_map(grid: np.ndarray) -> Heatmap:
+    """One cell per pixel, so that what is found can be read off."""
+    height, width = grid.shape
+    return Heatmap(grid=grid, box=(0, 0, width, height), image_size=(width, height))
+
+
+def test_regions_sorted_by_peak_then_position() -> None:
+    grid = np.zeros((10, 12), np.float32)
+    grid[1:3, 1:4] = 0.6
+    grid[2, 2] = 0.8
+    grid[7, 9] = grid[7, 2] = 0.9
+    regions = find_regions(pixel_map(grid), 0.5)
+    assert [(r.box, r.area) for r in regions] == [
+        ((2, 7, 3, 8), 1),
+        ((9, 7, 10, 8), 1),
+        ((1, 1, 4, 3), 6),
+    ]
+    assert [r.peak for r in regions] == pytest.approx([0.9, 0.9, 0.8])
+
+
+def test_diagonal_neighbours_are_connected_and_the_threshold_counts_as_above() -> None:
+    grid = np.zeros((6, 6), np.float32)
+    grid[1, 1] = grid[2, 2] = grid[3, 1] = 0.5
+    (region,) = find_regions(pixel_map(grid), 0.5)
+    assert (region.box, region.area) == ((1, 1, 3, 4), 3)
+
+
+def test_nothing_above_the_threshold() -> None:
+    assert find_regions(pixel_map(np.zeros((3, 3), np.float32)), 0.1) == []
+
+
+def test_the_peak_is_the_regions_own_where_boxes_overlap() -> None:
+    grid = np.zeros((7, 7), np.float32)
+    grid[0, :] = grid[:, 0] = 0.6
+    grid[3, 3] = 0.9
+    assert [(r.area, r.peak) for r in find_regions(pixel_map(grid), 0.5)] == [
+        (1, pytest.approx(0.9)),
+        (13, pytest.approx(0.6)),
+    ]
+
+
+def test_boxes_are_in_pixels_of_the_whole_image() -> None:
+    grid = np.zeros((4, 4), np.float32)
+    grid[1, 2] = 1.0
+    heatmap = Heatmap(grid=grid, box=(100, 50, 140, 90), image_size=(200, 100))
+    (region,) = find_regions(heatmap, 0.5)
+    scores = heatmap.resized()
+    rows, columns = np.nonzero(scores >= 0.5)
+    assert region.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert region.area == len(rows)
+    assert 120 <= region.box[0] < region.box[2] <= 130
+
+
+def test_a_missing_opencv_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(MissingDependency, match="opencv-python-headless"):
+        find_regions(pixel_map(np.ones((3, 3), np.float32)), 0.5)
