@@ -1,0 +1,144 @@
+"""``detect plugins``: what is installed, what it says, and whether it keeps its promises."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from clipvet.detectors import Host
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="plugins",
+    help="Show, check and start detector plugins.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+DetectorName = Annotated[str, typer.Argument(metavar="ID", help="Id of a detector, or DIST:ID.")]
+
+
+@app.command("list")
+def list_plugins(as_json: AsJson = False) -> None:
+    """List the plugins, what each one brings, and everything that failed to load.
+
+    Works with every plugin broken; exits 4 on a failure only if CLIPVET_PLUGINS_STRICT=1.
+    """
+    from clipvet.detectors import Host
+
+    host = Host.load(strict=False)
+    if as_json:
+        typer.echo(json.dumps(_as_json(host), indent=2))
+    else:
+        for line in _as_lines(host):
+            typer.echo(line)
+    if os.environ.get("CLIPVET_PLUGINS_STRICT") == "1":
+        host.check()
+
+
+@app.command()
+def show(name: DetectorName, as_json: AsJson = False) -> None:
+    """Show what a detector needs, asks and learns, and its options for --set."""
+    from clipvet.detectors import Host, describe_detector
+
+    facts = describe_detector(name, Host.load().detector(name))
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+        return
+    typer.echo(f"{facts['name']}  {facts['summary']}")
+    typer.echo(f"  task      {facts['task']}")
+    typer.echo(f"  version   {facts['version']}")
+    typer.echo(f"  from      {facts['dist']} {facts['dist_version']}")
+    typer.echo(f"  queries   {', '.join(facts['queries']) or 'none'}")
+    typer.echo(f"  artefact  {_artefact(learns=facts['learns'])}")
+    typer.echo("  needs")
+    for feature, meaning in facts["needs"].items():
+        typer.echo(f"    {feature}: {meaning}")
+    typer.echo("  options" if facts["options"] else "  options   none")
+    for option in facts["options"]:
+        default = "required" if option["required"] else f"= {option['default']}"
+        typer.echo(f"    --set {option['key']} ({option['type']}, {default})")
+        if option["description"]:
+            typer.echo(f"        {option['description']}")
+
+
+@app.command()
+def check(
+    name: DetectorName,
+    bundle: Annotated[
+        str | None,
+        typer.Option(help="Use this bundle (name or folder), not made-up features."),
+    ] = None,
+    artefact: Annotated[
+        Path | None, typer.Option(help="Folder of what the detector learned; else it is fitted.")
+    ] = None,
+) -> None:
+    """Run the checks that every detector must pass; exits 3 if one fails."""
+    from clipvet.detectors import Host
+    from clipvet.detectors.testing import check_detector
+
+    host = Host.load()
+    outcomes = check_detector(host, name, bundle=bundle, artefact=artefact)
+    for outcome in outcomes:
+        typer.echo(f"{'ok  ' if outcome.message is None else 'FAIL'}  {outcome.name}")
+        if outcome.message is not None:
+            typer.echo(f"      promised: {outcome.promise}")
+            typer.echo(f"      found: {outcome.message}")
+    failed = sum(outcome.message is not None for outcome in outcomes)
+    typer.echo(f"{name}: {len(outcomes)} checks, {failed} failed")
+    if failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+) -> None:
+    """Start a plugin: a distribution with one working detector and its tests."""
+    from clipvet.detectors import new_plugin
+
+    for path in new_plugin(folder):
+        typer.echo(path)
+    typer.echo(f"next: pip install -e {folder} && detect plugins list")
+
+
+def _as_json(host: Host) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "plugins": [plugin.as_dict() for plugin in host.plugins],
+        "detectors": {
+            name: {"task": entry.cls.task, "plugin": entry.plugin, "builtin": entry.builtin}
+            for name, entry in host.detectors.items()
+        },
+        "failures": [asdict(failure) for failure in host.failures],
+    }
+
+
+def _as_lines(host: Host) -> list[str]:
+    lines = []
+    for plugin in host.plugins:
+        note = "  built in" if plugin.source.builtin else ""
+        lines.append(f"{plugin.source}{note}")
+        lines += [
+            f"  {kind:<10} {', '.join(names)}"
+            for kind in ("detectors", "bundles", "readers", "commands")
+            if (names := getattr(plugin, kind))
+        ]
+    if not host.plugins:
+        lines.append("no plugin is loaded")
+    if host.failures:
+        lines += ["", f"{len(host.failures)} failed"]
+        lines += [f"  {failure}" for failure in host.failures]
+    return lines
+
+
+def _artefact(*, learns: bool) -> str:
+    return "learned by `detect fit`, kept in a recipe" if learns else "none: it learns nothing"
