@@ -1,0 +1,257 @@
+"""WinCLIP and its encoder against anomalib and eager open_clip, on this machine's CPU.
+
+One random ViT-B-16-plus-240 and one 240-pixel image for all arms; see benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+HEADING = "## WinCLIP zero-shot and the image encoder"
+REST = 0.5  # seconds between calls: threads of the arm before stop spinning
+
+# (call, reference arm, target of reference / clipvet, what it compares)
+COMPARISONS = (
+    ("zero-shot", "anomalib", 2.0, "WinCLIP zero-shot, pixels to score and heatmap"),
+    ("encoder", "open_clip", 1.5, "image encoder, pixels to image embedding"),
+)
+TOLERANCE = {"score": 1e-4, "map": 1e-4}  # absolute; embeddings: relative to their largest entry
+EMBEDDING_TOLERANCE = 1e-5
+
+
+@dataclass
+class Worker:
+    """One arm in its own process, with its own threads."""
+
+    process: subprocess.Popen[str]
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, python: str, arm: str, folder: Path, threads: int) -> Self:
+        """Start the arm; the first answer comes when its model is loaded."""
+        command = [python, str(HERE / "_winclip_arms.py"), arm, str(folder)]
+        return cls(
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=_environment(threads),
+            )
+        )
+
+    def ask(self, **request: str) -> dict[str, Any]:
+        """Send one request and wait for its answer."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"an arm ended early with status {self.process.wait()}: see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def time(self, call: str, *, keep: bool) -> None:
+        """Time one call, from its input to its arrays."""
+        seconds = self.ask(do="time", call=call)["seconds"]
+        if keep:
+            self.seconds.setdefault(call, []).append(seconds)
+        time.sleep(REST)
+
+    def stop(self) -> None:
+        """End the process by closing its input."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run all arms and write the section of RESULTS.md; 1, and no section, if outputs differ."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--anomalib-python", required=True, help="interpreter of the environment with anomalib"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="alternating rounds, at least 5")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each arm")
+    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="Markdown to update")
+    options = parser.parse_args(arguments)
+    if options.rounds < 5:
+        parser.error("fewer than 5 rounds say nothing about spread")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(
+            [sys.executable, str(HERE / "_winclip_arms.py"), "prepare", name],
+            check=True,
+            env=_environment(options.threads),
+        )
+        pythons = {
+            "clipvet": sys.executable,
+            "open_clip": sys.executable,
+            "anomalib": options.anomalib_python,
+        }
+        workers = {
+            arm: Worker.start(python, arm, folder, options.threads)
+            for arm, python in pythons.items()
+        }
+        try:
+            run_rounds(workers, options.rounds)
+            differences = compare(workers)
+            section = report(workers, differences, options.rounds, options.threads)
+        finally:
+            for worker in workers.values():
+                worker.stop()
+    print(section)
+    wrong = [
+        f"{call}: {name} differs by {difference:.1e}"
+        for call, found in differences.items()
+        for name, difference in found.items()
+        if not difference <= TOLERANCE.get(name, EMBEDDING_TOLERANCE)
+    ]
+    if wrong:
+        print("outputs are not equal, nothing is written:", *wrong, sep="\n", file=sys.stderr)
+        return 1
+    write_section(options.out, section)
+    return 0
+
+
+def run_rounds(workers: Mapping[str, Worker], rounds: int) -> None:
+    """Two warm-up rounds, then the timed ones; the arm that begins changes each round."""
+    plan = [
+        (arm, call)
+        for call, reference, _target, _what in COMPARISONS
+        for arm in (reference, "clipvet")
+    ]
+    for turn in range(-2, rounds):
+        for arm, call in plan if turn % 2 else plan[::-1]:
+            workers[arm].time(call, keep=turn >= 0)
+
+
+def compare(workers: Mapping[str, Worker]) -> dict[str, dict[str, float]]:
+    """Largest difference of every output that two arms share."""
+    differences: dict[str, dict[str, float]] = {}
+    for call, reference, _target, _what in COMPARISONS:
+        ours, theirs = (
+            np.load(workers[arm].ask(do="outputs", call=call, **{"as": f"{arm}-{call}"})["path"])
+            for arm in ("clipvet", reference)
+        )
+        differences[call] = {}
+        for name in theirs.files:
+            scale = 1.0 if name in TOLERANCE else float(np.abs(theirs[name]).max())
+            largest = float(np.abs(ours[name] - theirs[name]).max())
+            differences[call][name] = largest / scale
+        for name in ("win2_embed", "win3_embed"):
+            if name in theirs and not np.ptp(theirs[name], axis=1).any():
+                raise SystemExit(f"{reference} gives one embedding for all windows ({name})")
+    return differences
+
+
+def report(
+    workers: Mapping[str, Worker],
+    differences: Mapping[str, Mapping[str, float]],
+    rounds: int,
+    threads: int,
+) -> str:
+    """The section of RESULTS.md."""
+    gemm: dict[str, float] = {}
+    versions: dict[str, dict[str, str]] = {}
+    for arm, worker in workers.items():
+        versions[arm] = worker.ask(do="versions")["versions"]
+        if arm != "anomalib":
+            gemm |= worker.ask(do="gemm")["gflops"]
+    rows, verdicts, equal = [], [], []
+    for call, reference, target, what in COMPARISONS:
+        medians = {}
+        for arm in ("clipvet", reference):
+            seconds = workers[arm].seconds[call]
+            medians[arm] = statistics.median(seconds)
+            flops = workers[arm].ask(do="flops", call=call)["flops"] / 1e9
+            rows.append(
+                f"| {what} | {arm} | {medians[arm]:.3f} | {min(seconds):.3f} to {max(seconds):.3f} "
+                f"| {flops:.1f} | {flops / medians[arm]:.0f} |"
+            )
+        ratio = medians[reference] / medians["clipvet"]
+        paired = [
+            theirs / ours
+            for theirs, ours in zip(
+                workers[reference].seconds[call], workers["clipvet"].seconds[call], strict=True
+            )
+        ]
+        verdicts.append(
+            f"- {what}: **{ratio:.2f}x** faster than {reference} (medians; by round "
+            f"{min(paired):.2f} to {max(paired):.2f}); target {target}x, "
+            f"{'met' if ratio >= target else 'missed'}."
+        )
+        found = ", ".join(f"{name} {value:.1e}" for name, value in differences[call].items())
+        equal.append(f"{call} against {reference}: {found}")
+    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in gemm.items())
+    packages = "; ".join(
+        f"{arm}: " + ", ".join(f"{name} {number}" for name, number in found.items())
+        for arm, found in versions.items()
+    )
+    return "\n".join(
+        [
+            HEADING,
+            "",
+            f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, {threads} threads per arm, fp32.",
+            f"One 240x240 image, n = {rounds} alternating rounds after 2 for warming up.",
+            "The same random ViT-B-16-plus-240 parameters in every arm.",
+            "",
+            "| what | arm | median s | min to max s | GFLOP | GFLOP/s |",
+            "|---|---|---:|---:|---:|---:|",
+            *rows,
+            "",
+            *verdicts,
+            f"- Single-precision 2048x2048x2048 product on the same threads, GFLOP/s: {rates}.",
+            "- Equal outputs are a condition of this table. Largest difference (score and map:",
+            "  absolute, at most 1e-4; embeddings: relative to the largest entry, at most 1e-5):",
+            f"  {'; '.join(equal)}.",
+            f"- Python {platform.python_version()}; {packages}.",
+            "",
+        ]
+    )
+
+
+def machine() -> str:
+    """Class of this machine: processor, cores that can be used, memory."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text("utf-8").splitlines()
+        name = next((ln.split(":")[1].strip() for ln in lines if ln.startswith("model name")), name)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{name}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()}"
+
+
+def write_section(path: Path, section: str) -> None:
+    """Put the section under its heading, in place of the one from the last run."""
+    text = path.read_text("utf-8") if path.exists() else "# Benchmark results\n"
+    before, found, after = text.partition(HEADING)
+    following = after.find("\n## ")
+    rest = after[following:] if found and following >= 0 else ""
+    path.write_text(f"{before.rstrip()}\n\n{section}{rest}", "utf-8")
+
+
+def _environment(threads: int) -> dict[str, str]:
+    count = str(threads)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, count), "HF_HUB_OFFLINE": "1"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

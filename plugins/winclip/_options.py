@@ -1,0 +1,112 @@
+"""The options of WinCLIP, and the words that say which variant ran."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from clipvet.detectors import DetectorOptions
+from clipvet.plugins.winclip._prompts import TemplateSet
+
+__all__ = ["WinClipOptions"]
+
+_ANOMALIB: dict[str, Any] = {"templates": 21, "patch_tokens": "ln_post"}
+
+# Settings that change nothing without references, and that are no part of the method at all.
+_FEW_SHOT_ONLY = {"patch_tokens", "fusion"}
+_NOT_METHOD = {"variant", "max_references"}
+
+
+class WinClipOptions(DetectorOptions):
+    """Options of WinCLIP; the defaults are the paper's."""
+
+    variant: Literal["paper", "anomalib"] = Field(
+        default="paper",
+        description='whose choices are the defaults; "anomalib" means templates 21 and '
+        'patch_tokens "ln_post"',
+    )
+    templates: TemplateSet = Field(
+        default=22, description="prompt templates: 22 as published, 21 as in anomalib"
+    )
+    normal_prompts: tuple[str, ...] = Field(
+        default=(),
+        description="own prompts for the normal state, instead of the ensemble; "
+        "{} stands for the object name",
+    )
+    anomalous_prompts: tuple[str, ...] = Field(
+        default=(), description="own prompts for the anomalous state, likewise"
+    )
+    underscore_as_space: bool = Field(
+        default=False, description='write the object name "metal_nut" as "metal nut"'
+    )
+    prompt_pooling: Literal["mean", "unit_mean"] = Field(
+        default="mean",
+        description="average the prompt embeddings as they are, or each at unit length",
+    )
+    temperature: float = Field(
+        default=0.07, gt=0, allow_inf_nan=False, description="of the softmax over both states"
+    )
+    scales: tuple[Literal[2, 3], ...] = Field(
+        default=(2, 3), description="window sides in patches; none is fast, and blind to where"
+    )
+    image_scale: bool = Field(
+        default=True, description="the image's own score takes part in the harmonic mean"
+    )
+    aggregation: Literal["anomaly", "normality"] = Field(
+        default="anomaly", description="which probability is averaged harmonically"
+    )
+    patch_tokens: Literal["raw", "ln_post"] = Field(
+        default="raw", description="patches compared with references: before or after ln_post"
+    )
+    fusion: Literal["mean", "sum"] = Field(
+        default="mean", description="of the text map and the reference map"
+    )
+    image_score: Literal["paper", "map_max"] = Field(
+        default="paper",
+        description="paper: text score of the image, averaged with the largest entry of the "
+        "reference map if there are references; map_max: largest cell of the heatmap",
+    )
+    max_references: int = Field(
+        default=32, ge=0, description="how many good images fit keeps; 0 stays zero-shot"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _variant_fills_gaps(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("variant") == "anomalib":
+            return {**_ANOMALIB, **given}
+        return given
+
+    @field_validator("scales")
+    @classmethod
+    def _each_scale_once(cls, scales: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(scales)))
+
+    @model_validator(mode="after")
+    def _own_prompts_come_in_pairs(self) -> WinClipOptions:
+        if bool(self.normal_prompts) != bool(self.anomalous_prompts):
+            raise ValueError("give both normal_prompts and anomalous_prompts, or neither")
+        if self.image_score == "map_max" and not self.scales:
+            raise ValueError('image_score "map_max" needs at least one of the scales 2 and 3')
+        return self
+
+    def method(self, shots: int) -> str:
+        """The variant in words: the method, and every effective setting that is not the paper's."""
+        paper = WinClipOptions()
+        hidden = _NOT_METHOD if shots else _NOT_METHOD | _FEW_SHOT_ONLY
+        settings = [
+            f"{name}={_brief(getattr(self, name))}"
+            for name in type(self).model_fields
+            if name not in hidden and getattr(self, name) != getattr(paper, name)
+        ]
+        name = f"WinCLIP+ {shots}-shot" if shots else "WinCLIP zero-shot"
+        return f"{name} ({', '.join(settings)})" if settings else name
+
+
+def _brief(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    if value and isinstance(value[0], str):
+        return f"own({len(value)})"
+    return "+".join(str(item) for item in value) or "none"
