@@ -9,16 +9,26 @@ from clipvet.detectors.clip._bundle import Bundle, BundleInfo
 from clipvet.detectors.clip._manifest import Manifest, Preprocessing
 from clipvet.detectors.clip._runtime import Runtime
 from clipvet.detectors.clip._session import Device, available_providers, open_session
+from clipvet.detectors.clip._store import (
+    DEFAULT_BUNDLE,
+    bundles_folder,
+    find_bundle,
+    known_bundles,
+)
 from clipvet.detectors.clip._text_cache import default_cache_folder
 
 __all__ = [
     "Bundle",
     "BundleInfo",
+    "DEFAULT_BUNDLE",
     "Device",
     "Manifest",
     "Preprocessing",
     "Runtime",
     "available_providers",
+    "bundles_folder",
     "default_cache_folder",
+    "find_bundle",
+    "known_bundles",
     "open_session",
 ]

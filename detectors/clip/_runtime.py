@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,8 +29,8 @@ class Runtime:
         bundle: an opened bundle.
         needs: features that :meth:`encode_views` gives; the graph is pruned to these.
         device: ``auto``, ``cpu`` or ``cuda``; what is asked for is what is got, or an error.
-        batch_size: views per call of the session; smaller groups are padded to it, so that
-            memory and rounding do not depend on how many views come at once.
+        batch_size: views per call of the session. What does not fill a batch is encoded view
+            by view on a CPU, and padded to a batch elsewhere: few fixed shapes keep memory flat.
         threads: threads inside one operator (default: one per usable core).
         cache_folder: of text embeddings (default: ``CLIPVET_CACHE`` or the user's cache).
 
@@ -100,9 +100,9 @@ class Runtime:
         if not outputs:
             return outputs
         session = self._vision_session()
-        for first in range(0, len(views), self.batch_size):
-            part = views[first : first + self.batch_size]
-            pixels = np.zeros((self.batch_size, 3, settings.size, settings.size), dtype=np.float32)
+        for first, count, rows in _batches(len(views), self.batch_size, session.provider):
+            part = views[first : first + count]
+            pixels = np.zeros((rows, 3, settings.size, settings.size), dtype=np.float32)
             pixels[: len(part)] = preprocess(part, settings)
             for name, values in session.run({"pixel_values": pixels}).items():
                 outputs[name][first : first + len(part)] = values[: len(part)]
@@ -157,3 +157,13 @@ class Runtime:
                     threads=self.threads,
                 )
             return self._vision
+
+
+def _batches(count: int, size: int, provider: str) -> Iterator[tuple[int, int, int]]:
+    """First view, views and rows of each call; padding to a batch gains nothing on a CPU."""
+    full = count - count % size
+    yield from ((first, size, size) for first in range(0, full, size))
+    if provider == "CPUExecutionProvider":
+        yield from ((first, 1, 1) for first in range(full, count))
+    elif full < count:
+        yield full, count - full, size

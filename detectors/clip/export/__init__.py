@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from clipvet.detectors.clip._manifest import Source
+from clipvet.detectors.clip.export._checkpoint import read_checkpoint
 from clipvet.detectors.clip.export._config import ClipConfig, parse_config
+from clipvet.detectors.clip.export._load import (
+    LoadedModel,
+    RandomWeights,
+    WeightsFile,
+    load_model,
+)
+from clipvet.detectors.clip.export._lock import LockedFile, PullLock
+from clipvet.detectors.clip.export._parameters import parameter_shapes, random_parameters
 from clipvet.detectors.clip.export._positions import interpolate_positions
+from clipvet.detectors.clip.export._pull import Offer, fetch, find_weights, pull_bundle
 from clipvet.detectors.clip.export._tokenizer import (
     TokenizerFiles,
     clip_tokenizer,
@@ -16,11 +26,24 @@ __all__ = [
     "CLIP_MEAN",
     "CLIP_STD",
     "ClipConfig",
+    "LoadedModel",
+    "LockedFile",
+    "Offer",
+    "PullLock",
+    "RandomWeights",
     "Source",
     "TokenizerFiles",
+    "WeightsFile",
     "clip_tokenizer",
     "closed_tokenizer",
+    "fetch",
+    "find_weights",
     "interpolate_positions",
+    "load_model",
+    "parameter_shapes",
     "parse_config",
+    "pull_bundle",
+    "random_parameters",
+    "read_checkpoint",
     "write_bundle",
 ]

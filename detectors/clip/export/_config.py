@@ -26,6 +26,7 @@ class VisionConfig(_Frozen):
     width: int
     layers: int
     heads: int
+    mlp_ratio: float = 4.0
 
     @property
     def grid(self) -> int:
@@ -41,6 +42,7 @@ class TextConfig(_Frozen):
     width: int
     layers: int
     heads: int
+    mlp_ratio: float = 4.0
 
 
 class ClipConfig(_Frozen):
@@ -59,9 +61,20 @@ class ClipConfig(_Frozen):
 
 # Keys of open_clip's towers that change the graph; anything but the value here is another
 # architecture, and exporting it as a plain ViT CLIP would give wrong numbers silently.
+_PLAIN_BLOCKS = {
+    "act_kwargs": None,
+    "block_type": "default",
+    "norm_kwargs": None,
+    "qk_norm": False,
+    "scale_attn": False,
+    "scale_attn_inner": False,
+    "scale_fc": False,
+    "scale_heads": False,
+    "scaled_cosine_attn": False,
+}
 _PLAIN_VISION = {
+    **_PLAIN_BLOCKS,
     "attentional_pool": False,
-    "attn_pooler_queries": None,
     "global_average_pool": False,
     "input_patchnorm": False,
     "ls_init_value": None,
@@ -72,42 +85,56 @@ _PLAIN_VISION = {
     "timm_model_name": None,
 }
 _PLAIN_TEXT = {
+    **_PLAIN_BLOCKS,
     "embed_cls": False,
+    "final_ln_after_pool": False,
     "hf_model_name": None,
+    "hf_tokenizer_name": None,
     "ls_init_value": None,
     "no_causal_mask": False,
     "pool_type": "argmax",
     "proj_type": "linear",
     "proj_bias": False,
+    "tokenizer_kwargs": None,
+    "tokenizer_mode": None,
 }
 
 
-def parse_config(source: Mapping[str, Any] | str | Path) -> ClipConfig:
+def parse_config(
+    source: Mapping[str, Any] | str | Path, *, name: str = "the model config"
+) -> ClipConfig:
     """Read an open_clip model config.
 
     Args:
         source: the config itself, or the path of a JSON file that holds it (a file of a hub
             repository, with the config under ``model_cfg``, serves as well).
+        name: what errors call a config that comes without a path.
 
     Raises:
         UsageError: the file is no such config, or describes no plain ViT CLIP.
     """
-    name = "the model config"
     if not isinstance(source, Mapping):
         name = str(source)
         try:
             source = json.loads(Path(source).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{name} is not a readable JSON model config: {error}") from None
-        assert isinstance(source, Mapping)
+    try:
+        return _parsed(name, source)
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        what = " ".join(str(error).split())
+        raise UsageError(f"{name} is not a complete open_clip model config: {what}") from None
+
+
+def _parsed(name: str, source: Any) -> ClipConfig:
     config = source.get("model_cfg", source)
     vision, text = config.get("vision_cfg"), config.get("text_cfg")
     if not isinstance(vision, Mapping) or not isinstance(text, Mapping):
         raise UsageError(f"{name} has no vision_cfg and text_cfg: not an open_clip model config")
-    _refuse_other_architectures(name, vision, _PLAIN_VISION)
-    _refuse_other_architectures(name, text, _PLAIN_TEXT)
     if isinstance(vision.get("layers"), list | tuple):
         raise UsageError(f"{name} describes a ResNet image tower; clipvet exports ViT towers")
+    _refuse_other_architectures(name, vision, _PLAIN_VISION)
+    _refuse_other_architectures(name, text, _PLAIN_TEXT)
     size, patch = vision.get("image_size", 224), vision.get("patch_size", 16)
     if isinstance(size, list | tuple):
         if size[0] != size[1]:
@@ -125,6 +152,7 @@ def parse_config(source: Mapping[str, Any] | str | Path) -> ClipConfig:
             width=width,
             layers=vision.get("layers", 12),
             heads=width // vision.get("head_width", 64),
+            mlp_ratio=vision.get("mlp_ratio", 4.0),
         ),
         text=TextConfig(
             context_length=text.get("context_length", 77),
@@ -132,6 +160,7 @@ def parse_config(source: Mapping[str, Any] | str | Path) -> ClipConfig:
             width=text.get("width", 512),
             layers=text.get("layers", 12),
             heads=text.get("heads", 8),
+            mlp_ratio=text.get("mlp_ratio", 4.0),
         ),
     )
 

@@ -11,6 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from clipvet.detectors.errors import UsageError
+
 __all__ = ["OPSET", "Graph", "WeightFile"]
 
 # 20 is the first opset with Gelu; ONNX Runtime reads it since 1.17.
@@ -33,9 +35,13 @@ class WeightFile:
     def tensor(self, name: str, value: NDArray[Any]) -> TensorProto:
         """The ONNX tensor that points at ``value`` in this file; written on first use."""
         if name not in self._entries:
-            data = np.ascontiguousarray(value, dtype=self.dtype)
+            with np.errstate(over="ignore"):  # told below, by name
+                data = np.ascontiguousarray(value, dtype=self.dtype)
             if not np.isfinite(data).all():
-                raise ValueError(f"weight {name} is not finite in {self.dtype}")
+                raise UsageError(
+                    f"weight {name} is not finite in {self.dtype}: the checkpoint is damaged, or "
+                    "needs --precision fp32"
+                )
             self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT))
             proto = TensorProto(
                 name=name,

@@ -59,7 +59,8 @@ def vision_graph(
         "vv_local": path.vv_local,
         "vv_local_embed": tower.embed(path.vv_local),
     }
-    stages = [vision.layers * k // 4 for k in range(5)]
+    # With fewer than four blocks a quarter would be empty.
+    stages = [vision.layers * k // 4 for k in range(5)] if vision.layers >= 4 else []
     for k, (first, end) in enumerate(pairwise(stages), 1):
         values[f"hidden_{k}"] = path.after[end]
         values[f"vv_stage_{k}"] = tower.total([path.vv[i] for i in range(first, end)])

@@ -75,13 +75,15 @@ def write_bundle(
 
     Raises:
         UsageError: the folder is in use, a parameter is missing or has the wrong shape, or the
-            size is no multiple of the patch size.
+            size is no multiple of the patch size, or there is no block ``vv_start``.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} exists and is not an empty folder: choose another --out")
     config, state, positions = fit_positions(config, state, image_size, position_interpolation)
     if vv_start is None:
         vv_start = default_vv_start(config.vision.layers)
+    if not 0 <= vv_start < config.vision.layers:
+        raise UsageError(f"vv_start {vv_start} is not a block of {config.vision.layers}, from 0")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:

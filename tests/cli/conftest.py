@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import openai_tokenizer, tiny_bundle
+
+Detect = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real bundle with random weights."""
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    tiny_bundle(folder, tokenizer=openai_tokenizer())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of a command that must not see the user's caches, plugins or terminal."""
+    folder = tmp_path_factory.mktemp("home")
+    own = {
+        "CLIPVET_CACHE": str(folder / "cache"),
+        "CLIPVET_BUNDLES": str(folder / "bundles"),
+        "CLIPVET_PLUGINS_DIR": str(folder / "plugins"),
+        "OMP_NUM_THREADS": "1",
+        "NO_COLOR": "1",
+        "COLUMNS": "100",
+    }
+    return {**os.environ, **own}
+
+
+@pytest.fixture(scope="session")
+def command() -> str:
+    """The installed script."""
+    return str(Path(sys.executable).with_name("detect"))
+
+
+@pytest.fixture
+def detect(command: str, environment: dict[str, str], tmp_path: Path) -> Detect:
+    """Run ``detect`` in an empty folder of its own and return what came of it."""
+
+    def start(
+        *arguments: object, text: str | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [command, *map(str, arguments)],
+            env=env or environment,
+            cwd=tmp_path,
+            input=text,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    return start
