@@ -1,0 +1,260 @@
+"""One image in, one record out: the detectors inside somebody's inspection script."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from PIL import Image
+
+from clipvet.detectors._decode_policy import DecodePolicy
+from clipvet.detectors._detector import Query
+from clipvet.detectors._engine import Engine
+from clipvet.detectors._frames import Frame, FrameSource, read_frame
+from clipvet.detectors._heatmaps import Heatmap
+from clipvet.detectors._host import Host
+from clipvet.detectors._inspection import Inspection
+from clipvet.detectors._merging import PlannedFrame
+from clipvet.detectors._reading import FileReader
+from clipvet.detectors._recipe import Recipe
+from clipvet.detectors._record_build import failed_record, image_facts, scored_record
+from clipvet.detectors._records import ImageFacts, Record
+from clipvet.detectors._results import DetectorSpec
+from clipvet.detectors._views import Region, Tiling
+from clipvet.detectors.clip import Device
+from clipvet.detectors.errors import FrameError, UsageError
+
+__all__ = ["Inspector"]
+
+
+class Inspector:
+    """Detectors on one set of runtimes, for images that come one by one.
+
+    ``inspector(image)`` gives the same scores, bit for bit, as ``detect run`` on that image
+    with the same settings. May be called from several threads. Use it as a context manager, or
+    call :meth:`close`.
+
+    Args:
+        detectors: ids or specs.
+        bundle: name or folder; None is the embedded one.
+        object: what the pictures show ("bottle"); None asks about "object".
+        query: the whole query, for detectors that ask for more than an object.
+        references: good images to learn from, before the first one is judged.
+        region, tiling: how a frame becomes views.
+        decode_policy: how a file becomes a frame.
+        recipe: fixes all of the above; see :meth:`load`.
+        device, batch_size, threads: as for :class:`Engine`.
+        host: the plugins; None loads them.
+        warmup: make the sessions now, so that the first image is as fast as the others.
+
+    Attributes:
+        recipe: None without one; then every verdict is None.
+        engine: what scores.
+        warnings: sentences worth reading once.
+
+    Raises:
+        UsageError: an unknown detector or option, or a setting that the recipe fixes.
+        UnfitEnvironment: a bundle, device, artefact or recipe that does not serve.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[str | DetectorSpec] = (),
+        *,
+        bundle: str | os.PathLike[str] | None = None,
+        object: str | None = None,  # noqa: A002 - the word of the command line and the records
+        query: Query | None = None,
+        references: Iterable[FrameSource] = (),
+        region: Region | None = None,
+        tiling: Tiling | None = None,
+        decode_policy: DecodePolicy | None = None,
+        recipe: Recipe | None = None,
+        device: Device = "auto",
+        batch_size: int = 8,
+        threads: int | None = None,
+        host: Host | None = None,
+        warmup: bool = True,
+        runtime_factory: Callable[..., Any] | None = None,
+    ) -> None:
+        given = (detectors, bundle, object, query, references, region, tiling, decode_policy)
+        if recipe is not None and any(given):
+            raise UsageError(
+                "a recipe fixes detectors, bundle, query, references, region, tiling and decode "
+                "policy itself: give a recipe, or these"
+            )
+        if object is not None and query is not None:
+            raise UsageError("give an object, or a whole query, not both")
+        self.recipe = recipe
+        if recipe is None:
+            specs = tuple(_spec(one) for one in detectors or ("winclip",))
+            query = query or Query(object=object)
+            query = query if query.object else replace(query, object="object")
+            policy = decode_policy or DecodePolicy()
+        else:
+            specs, query, policy = recipe.specs, recipe.query, recipe.decode_policy
+            bundle, region, tiling = recipe.bundle, recipe.region, recipe.tiling
+        host = Host.load() if host is None else host
+        self._query, self._policy = query, policy
+        self._files = FileReader(host.readers, policy)
+        self.engine = Engine(
+            specs,
+            host=host,
+            bundle=None if bundle is None else str(bundle),
+            device=device,
+            batch_size=batch_size,
+            threads=threads,
+            region=region,
+            tiling=tiling,
+            runtime_factory=runtime_factory,
+        )
+        try:
+            notes = recipe.check(self.engine.infos.values(), self.engine.provider) if recipe else []
+            self._learn(references)
+            if warmup:
+                self.engine.warmup()
+        except BaseException:
+            self.engine.close()
+            raise
+        self.warnings = (*notes, *self.engine.warnings)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], **settings: Any) -> Self:
+        """An inspector for a recipe.
+
+        Args:
+            folder: of the recipe.
+            settings: ``device``, ``batch_size``, ``threads``, ``host``, ``warmup``.
+
+        Raises:
+            RecipeError: the recipe is damaged, or belongs to another bundle.
+        """
+        return cls(recipe=Recipe.load(folder), **settings)
+
+    def __call__(
+        self, source: FrameSource, *, bgr: bool = False, white_level: int | None = None
+    ) -> Record:
+        """The record of one image; arguments as for :meth:`inspect`."""
+        return self.inspect(source, bgr=bgr, white_level=white_level).record
+
+    def inspect(
+        self, source: FrameSource, *, bgr: bool = False, white_level: int | None = None
+    ) -> Inspection:
+        """Inspect one image.
+
+        An image that cannot be decoded gives a record with a status and a reason, and raises
+        nothing.
+
+        Args:
+            source: path, bytes, Pillow image, or array: uint8 [H, W], [H, W, 1] or [H, W, 3]
+                RGB, or uint16 with a white level.
+            bgr: an array's channels are in OpenCV's order.
+            white_level: the value of a uint16 array that is white.
+
+        Raises:
+            UsageError: ``bgr`` or ``white_level`` for something that is not an array.
+        """
+        return self._inspect([self._read(source, bgr=bgr, white_level=white_level)])[0]
+
+    def map(self, sources: Iterable[FrameSource], *, bgr: bool = False) -> Iterator[Inspection]:
+        """Inspect a stream, ``batch_size`` images at a time, in order; scores as one by one."""
+        stream = iter(sources)
+        while part := list(islice(stream, self.engine.batch_size)):
+            yield from self._inspect([self._read(source, bgr=bgr) for source in part])
+
+    def close(self) -> None:
+        """Free the sessions."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _learn(self, references: Iterable[FrameSource]) -> None:
+        good = list(references)
+        if not good:
+            return
+        for slot in self.engine.slots:
+            if slot.entry.cls.learns:
+                frames = (self._frame(source) for source in good)
+                self.engine.fit(slot.id, frames, self._query)
+
+    def _frame(
+        self, source: FrameSource, *, bgr: bool = False, white_level: int | None = None
+    ) -> Frame:
+        if isinstance(source, (str, os.PathLike)) and not bgr and white_level is None:
+            return self._files.read(Path(source))
+        return read_frame(source, policy=self._policy, bgr=bgr, white_level=white_level)
+
+    def _read(self, source: FrameSource, *, bgr: bool, white_level: int | None = None) -> _Read:
+        start = time.perf_counter()
+        name = _name(source)
+        try:
+            frame = self._frame(source, bgr=bgr, white_level=white_level)
+            plan = self.engine.plan(frame)
+        except FrameError as error:
+            return _Read(ImageFacts(id=name), error, _milliseconds(start))
+        return _Read(image_facts(name, frame), plan, _milliseconds(start))
+
+    def _inspect(self, images: Sequence[_Read]) -> list[Inspection]:
+        start = time.perf_counter()
+        plans = [one.plan for one in images if isinstance(one.plan, PlannedFrame)]
+        answers = iter(self.engine.score(plans, [(self._query,)] * len(plans)))
+        each = _milliseconds(start) / max(1, len(plans))
+        return [self._inspection(one, answers, each) for one in images]
+
+    def _inspection(self, image: _Read, answers: Iterator[Any], score_ms: float) -> Inspection:
+        timing = {"decode": image.decode_ms}
+        if isinstance(image.plan, FrameError):
+            return Inspection(record=failed_record(image.facts, image.plan, timing))
+        results = next(answers)
+        heatmaps: dict[str, Heatmap] = {}
+        for result in results:
+            if result.heatmap is not None:
+                heatmaps.setdefault(result.detector, result.heatmap)
+        record = scored_record(
+            image.facts,
+            results,
+            engine=self.engine,
+            recipe=self.recipe,
+            timing_ms={**timing, "score": score_ms},
+        )
+        return Inspection(record=record, frame=image.plan.frame, heatmaps=heatmaps)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A decoded image, or why there is none."""
+
+    facts: ImageFacts
+    plan: PlannedFrame | FrameError
+    decode_ms: float
+
+
+def _spec(detector: str | DetectorSpec) -> DetectorSpec:
+    return detector if isinstance(detector, DetectorSpec) else DetectorSpec(id=detector)
+
+
+def _name(source: FrameSource) -> str:
+    if isinstance(source, np.ndarray):
+        return "array"
+    if isinstance(source, Image.Image):
+        return "image"
+    return "bytes" if isinstance(source, (bytes, bytearray)) else str(Path(source))
+
+
+def _milliseconds(start: float) -> float:
+    return (time.perf_counter() - start) * 1000.0

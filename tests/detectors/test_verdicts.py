@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from clipvet.detectors._calibration import Calibration
+from clipvet.detectors._recipe import BoundBundle, Recipe
+from clipvet.detectors._results import DetectorSpec, RawResult
+from clipvet.detectors._verdicts import judge
+
+BUNDLE = BoundBundle(name="mini", id="mini", sha256="a" * 64, preprocessing_sha256="b" * 64)
+
+
+def recipe_of(scores: Mapping[str, Sequence[float]], *, gates: tuple[str, ...] = ()) -> Recipe:
+    """Every detector calibrated on the same 19 images, to 10 %."""
+    images = tuple(f"{i}" for i in range(19))
+    return Recipe(
+        specs=tuple(DetectorSpec(id=name) for name in scores),
+        bundles=(BUNDLE,),
+        calibrations={
+            name: Calibration(images=images, scores=np.asarray(values, dtype=np.float64))
+            for name, values in scores.items()
+        },
+        rate=0.1,
+        gates=gates,
+        provider="CPUExecutionProvider",
+    )
+
+
+def result(detector: str, value: float | None, **given: str) -> RawResult:
+    return RawResult(detector=detector, version="1", task="anomaly", value=value, **given)  # type: ignore[arg-type]
+
+
+def failed(detector: str) -> RawResult:
+    return result(detector, None, status="error", error=f"{detector}: ValueError: no")
+
+
+RAMP = [float(i) for i in range(1, 20)]  # threshold: the 18th smallest
+ONE = recipe_of({"a": RAMP})
+TWO = recipe_of({"a": RAMP, "b": RAMP})
+GATED = recipe_of({"a": RAMP, "gate": RAMP}, gates=("gate",))
+
+
+def test_above_the_threshold_flags_and_at_it_does_not() -> None:
+    flagged, passed = judge([result("a", 18.5)], ONE), judge([result("a", 18.0)], ONE)
+    assert flagged.verdict == "flag"
+    assert flagged.detections[0].p_value == 2 / 20
+    threshold = flagged.detections[0].threshold
+    assert threshold is not None
+    assert (threshold.value, threshold.rate, threshold.n) == (18.0, 0.1, 19)
+    assert threshold.origin == (
+        "split-conformal on 19 held-out good images: at most 10 % of good images flag"
+    )
+    assert flagged.reasons == (
+        "a: 18.5 is above 18, the limit that keeps false alarms at 10 % (n = 19)",
+    )
+    assert passed.verdict == "pass"
+    assert passed.reasons == ()
+    assert passed.detections[0].verdict == "pass"
+    assert passed.detections[0].p_value == 3 / 20
+
+
+def test_without_a_recipe_nothing_is_judged() -> None:
+    judgement = judge([result("a", 1e9)], None)
+    assert judgement.verdict is None
+    assert judgement.reasons == ()
+    assert judgement.detections[0].threshold is None
+    assert judgement.detections[0].p_value is None
+
+
+def test_without_a_recipe_a_broken_detector_is_still_an_error() -> None:
+    judgement = judge([result("a", 1.0), failed("b")], None)
+    assert judgement.verdict == "error"
+    assert judgement.reasons == ("b: ValueError: no",)
+    absent = result("c", None, status="not_applicable", error="c needs classes")
+    assert judge([result("a", 1.0), absent], None).verdict is None
+
+
+@pytest.mark.parametrize("recipe", [None, ONE])
+def test_an_image_that_was_not_decoded_is_an_error(recipe: Recipe | None) -> None:
+    judgement = judge((), recipe, status="unreadable", reason="x.png: truncated")
+    assert judgement.verdict == "error"
+    assert judgement.reasons == ("x.png: truncated",)
+    assert judge((), recipe, status="refused").reasons == ("the image is refused",)
+
+
+def test_any_detector_flags() -> None:
+    limit = TWO.thresholds["a"].value
+    assert judge([result("a", 0.0), result("b", 0.0)], TWO).verdict == "pass"
+    one = judge([result("a", 0.0), result("b", limit + 1)], TWO)
+    assert one.verdict == "flag"
+    assert [d.verdict for d in one.detections] == ["pass", "flag"]
+    assert len(one.reasons) == 1
+    assert one.reasons[0].startswith("b: ")
+
+
+def test_a_flag_wins_over_an_error_and_an_error_over_a_pass() -> None:
+    both = judge([failed("a"), result("b", 1e9)], TWO)
+    assert both.verdict == "flag"
+    assert both.reasons[0] == "a: ValueError: no"
+    assert both.reasons[1].startswith("b: 1e+09 is above")
+    one = judge([failed("a"), result("b", 0.0)], TWO)
+    assert one.verdict == "error"
+    assert one.reasons == ("a: ValueError: no",)
+
+
+def test_a_calibrated_detector_that_did_not_apply_passes_nothing() -> None:
+    absent = result("a", None, status="not_applicable", error="a needs object")
+    judgement = judge([absent, result("b", 0.0)], TWO)
+    assert judgement.verdict == "error"
+    assert judgement.reasons == ("a needs object",)
+
+
+def test_a_gate_abstains_whatever_the_others_say() -> None:
+    gated = judge([result("a", 1e9), result("gate", 1e9)], GATED)
+    assert gated.verdict == "abstain"
+    assert [d.verdict for d in gated.detections] == ["flag", "abstain"]
+    assert len(gated.reasons) == 1
+    assert gated.reasons[0].startswith("gate: ")
+    assert judge([result("a", 0.0), result("gate", 0.0)], GATED).verdict == "pass"
+    assert judge([result("a", 1e9), result("gate", 0.0)], GATED).verdict == "flag"
+
+
+def test_gates_are_calibrated_by_themselves() -> None:
+    """Flags and gates are two promises: one detector each, so each has all 19 images."""
+    assert GATED.thresholds["a"].n == 19
+    assert GATED.thresholds["gate"].n == 19
+    assert GATED.thresholds["gate"].origin.endswith("at most 10 % of good images abstain")
+    assert TWO.thresholds["a"].n == 10
+
+
+def test_a_detector_beyond_the_recipe_is_scored_and_not_judged() -> None:
+    judgement = judge([result("a", 0.0), result("other", 1e9)], ONE)
+    assert judgement.verdict == "pass"
+    assert judgement.detections[1].verdict is None
