@@ -1,0 +1,204 @@
+"""``detect fit``: from a folder of good images to a recipe."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipvet.cli.run import DeviceName
+
+if TYPE_CHECKING:
+    from clipvet.detectors import FitSummary
+
+__all__ = ["fit"]
+
+WHAT, VIEWS, MACHINE = "What to fit", "How to look", "Machine"
+
+
+def fit(  # noqa: PLR0917 - Typer makes options of them
+    good: Annotated[
+        list[Path],
+        typer.Argument(metavar="GOOD...", help="Images and folders of good parts, nothing else."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The recipe's folder: new or empty.")],
+    detector: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-d", "--detector", metavar="ID", help="Repeatable; else winclip.", rich_help_panel=WHAT
+        ),
+    ] = None,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="A detector that abstains instead of flagging; repeatable.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    object_: Annotated[
+        str | None,
+        typer.Option(
+            "--object",
+            metavar="NAME",
+            help='What the images show; else "object".',
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Names of the known classes, one a line.", rich_help_panel=WHAT
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="ID.OPTION=VALUE",
+            help="Repeatable; see detect plugins show ID.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    false_alarm: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Share of good images that may be flagged; else the strictest of 0.01, 0.02, "
+            "0.05 and 0.1 that can be promised.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    shots: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=0,
+            help="Images to learn from; else a quarter, at most 16.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Model bundle, name or folder; else the embedded one.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BOX|FILE",
+            help="Region of interest: x0,y0,x1,y1 or a mask image.",
+            rich_help_panel=VIEWS,
+        ),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Cut images into tiles of N pixels.", rich_help_panel=VIEWS),
+    ] = None,
+    overlap: Annotated[
+        int, typer.Option(metavar="M", help="Pixels that tiles share.", rich_help_panel=VIEWS)
+    ] = 0,
+    high_bit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="More than 8 bits: full-range, percentile, white=N.",
+            rich_help_panel=VIEWS,
+        ),
+    ] = None,
+    device: Annotated[DeviceName, typer.Option(rich_help_panel=MACHINE)] = DeviceName.auto,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Views per call of the encoder.", rich_help_panel=MACHINE)
+    ] = 8,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
+) -> None:
+    """Learn from good images, calibrate on others, and write a recipe that gives verdicts.
+
+    Exits 3 if images were left out because they could not be judged; the recipe is written.
+    """  # fmt: skip
+    from clipvet.cli._arguments import query_from, region_from, specs_from
+    from clipvet.detectors import DecodePolicy, FitConfig, Host, Tiling
+    from clipvet.detectors import fit as fit_recipe
+    from clipvet.detectors.errors import UsageError
+
+    if tile is None and overlap:
+        raise UsageError("--overlap belongs to --tile N: give both")
+    config = FitConfig(
+        sources=tuple(good),
+        out=out,
+        specs=tuple(specs_from(detector or [], settings or [], recipe=None)),
+        gates=tuple(gate or ()),
+        bundle=bundle,
+        query=query_from(object_, classes),
+        region=None if roi is None else region_from(roi),
+        tiling=None if tile is None else Tiling(tile, overlap),
+        decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
+        rate=false_alarm,
+        shots=shots,
+        device=device.value,
+        batch_size=batch,
+    )
+    with _progress(quiet=quiet) as progress:
+        summary = fit_recipe(config, host=Host.load(), progress=progress)
+    if not quiet:
+        _print_summary(summary)
+    raise typer.Exit(3 if any(image.failed for image in summary.left_out) else 0)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    if quiet or not sys.stderr.isatty():
+        yield lambda _doing, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), redirect_stdout=False) as display:
+        task = display.add_task("fit", total=None)
+
+        def show(doing: str, done: int, total: int) -> None:
+            display.update(task, description=doing, completed=done, total=total)
+
+        yield show
+
+
+def _print_summary(summary: FitSummary) -> None:
+    recipe = summary.recipe
+    say = typer.echo
+    names = ", ".join(spec.id for spec in recipe.specs)
+    about = recipe.query.object
+    say(f"{summary.out}: recipe for {names}, asked about {about!r}, on {recipe.bundles[0].id}")
+    learned = f"{summary.references} to learn from, " if summary.references else ""
+    say(
+        f"  images     {learned}{summary.held_out} held out to calibrate, "
+        f"{len(summary.left_out)} left out   {summary.seconds:.1f} s"
+    )
+    for image in summary.left_out[:10]:
+        say(f"             left out: {image.id}: {image.reason}")
+    if len(summary.left_out) > 10:
+        say(f"             ... and {len(summary.left_out) - 10} more")
+    flags = next(t for k, t in recipe.thresholds.items() if k not in recipe.gates)
+    together = " by any of its detectors" if len(recipe.specs) > 1 else ""
+    say(
+        f"  promise    at most {100 * recipe.rate:g} % of good images are flagged{together}, "
+        f"calibrated on {flags.n} of them"
+    )
+    for name, threshold in recipe.thresholds.items():
+        does = "abstains" if name in recipe.gates else "flags"
+        say(f"             {name} {does} above {threshold.value:.4g}")
+    if summary.stricter is not None:
+        rate, n = summary.stricter
+        say(f"             {100 * rate:g} % would take {n} held-out images")
+    if recipe.probes:
+        say(f"  probes     {len(recipe.probes)} of the images are copied into the recipe")
+    for warning in summary.warnings:
+        say(f"  note       {warning}")
+    say(f"  next       detect run IMAGES --recipe {shlex.quote(str(summary.out))}")

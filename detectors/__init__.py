@@ -1,0 +1,167 @@
+"""The SDK of clipvet: frames, detectors, records, recipes, the plugin host, the Inspector.
+
+Everything that a script or a plugin needs is imported from here; modules whose name starts with
+an underscore are private. The CLIP runtime is in ``clipvet.detectors.clip``, the kit for plugin
+authors in ``clipvet.detectors.testing``.
+"""
+
+from __future__ import annotations
+
+from clipvet.detectors._calibration import Calibration, Threshold
+from clipvet.detectors._decode_policy import DecodePolicy
+from clipvet.detectors._detector import (
+    Batch,
+    Context,
+    Detector,
+    DetectorOptions,
+    Query,
+    QueryKind,
+    Score,
+    Task,
+)
+from clipvet.detectors._doctor import Finding, examine
+from clipvet.detectors._engine import Engine
+from clipvet.detectors._features import FEATURES, FeatureSpec
+from clipvet.detectors._fit import FitConfig, FitProgress, FitSummary, fit
+from clipvet.detectors._frames import Frame, is_candidate, read_frame
+from clipvet.detectors._heatmaps import Heatmap, apply_mask
+from clipvet.detectors._hookspecs import hookimpl
+from clipvet.detectors._host import Host
+from clipvet.detectors._inspection import Inspection
+from clipvet.detectors._inspector import Inspector
+from clipvet.detectors._overlays import render_overlay
+from clipvet.detectors._plugin_description import describe_detector
+from clipvet.detectors._plugin_records import DetectorEntry, PluginFailure, PluginRecord
+from clipvet.detectors._plugin_template import new_plugin
+from clipvet.detectors._recipe import Recipe
+from clipvet.detectors._record_files import RecordWriter, read_records, write_records
+from clipvet.detectors._records import (
+    RECORD_SCHEMA,
+    DetectionRecord,
+    HeatmapFacts,
+    ImageFacts,
+    ImageStatus,
+    Record,
+    RegionFacts,
+    RuntimeFacts,
+    ThresholdFacts,
+    Verdict,
+    record_schema,
+)
+from clipvet.detectors._regions import RegionBox, find_regions
+from clipvet.detectors._results import DetectorSpec, RawResult
+from clipvet.detectors._run import run
+from clipvet.detectors._run_config import DEFAULT_DETECTORS, RunConfig
+from clipvet.detectors._run_folder import RunFolder
+from clipvet.detectors._run_report import Progress
+from clipvet.detectors._sinks import HeatmapMode, TableFormat
+from clipvet.detectors._tally import RunSummary, WorstImage
+from clipvet.detectors._verdicts import Judged, Judgement, judge
+from clipvet.detectors._views import Box, Region, Tiling, View, merge_heatmaps, plan_views
+from clipvet.detectors.errors import (
+    ArtefactMissing,
+    BundleError,
+    ClipvetError,
+    DetectorError,
+    FrameError,
+    FrameRefused,
+    FrameUnreadable,
+    FrameUnsupported,
+    MissingDependency,
+    OfflineError,
+    ProviderUnavailable,
+    QueryMissing,
+    RecipeError,
+    UnfitEnvironment,
+    UsageError,
+)
+
+__all__ = [
+    "ArtefactMissing",
+    "Batch",
+    "Box",
+    "BundleError",
+    "Calibration",
+    "ClipvetError",
+    "Context",
+    "DEFAULT_DETECTORS",
+    "DecodePolicy",
+    "DetectionRecord",
+    "Detector",
+    "DetectorEntry",
+    "DetectorError",
+    "DetectorOptions",
+    "DetectorSpec",
+    "Engine",
+    "FEATURES",
+    "FeatureSpec",
+    "Finding",
+    "FitConfig",
+    "FitProgress",
+    "FitSummary",
+    "Frame",
+    "FrameError",
+    "FrameRefused",
+    "FrameUnreadable",
+    "FrameUnsupported",
+    "Heatmap",
+    "HeatmapFacts",
+    "HeatmapMode",
+    "Host",
+    "ImageFacts",
+    "ImageStatus",
+    "Inspection",
+    "Inspector",
+    "Judged",
+    "Judgement",
+    "MissingDependency",
+    "OfflineError",
+    "PluginFailure",
+    "PluginRecord",
+    "Progress",
+    "ProviderUnavailable",
+    "Query",
+    "QueryKind",
+    "QueryMissing",
+    "RECORD_SCHEMA",
+    "RawResult",
+    "Recipe",
+    "RecipeError",
+    "Record",
+    "RecordWriter",
+    "Region",
+    "RegionBox",
+    "RegionFacts",
+    "RunConfig",
+    "RunFolder",
+    "RunSummary",
+    "RuntimeFacts",
+    "Score",
+    "TableFormat",
+    "Task",
+    "Threshold",
+    "ThresholdFacts",
+    "Tiling",
+    "UnfitEnvironment",
+    "UsageError",
+    "Verdict",
+    "View",
+    "WorstImage",
+    "apply_mask",
+    "describe_detector",
+    "examine",
+    "find_regions",
+    "fit",
+    "hookimpl",
+    "is_candidate",
+    "judge",
+    "merge_heatmaps",
+    "new_plugin",
+    "plan_views",
+    "read_frame",
+    "read_records",
+    "record_schema",
+    "render_overlay",
+    "run",
+    "write_records",
+]

@@ -1,0 +1,97 @@
+"""`detect doctor` says what works here, and names what does not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clipvet.detectors import Finding, Host, examine
+
+
+def doctor(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    detect = str(Path(sys.executable).with_name("detect"))
+    return subprocess.run(
+        [detect, "doctor", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def fake_dist(folder: Path, name: str, module: str) -> None:
+    """A distribution that claims a module, as a second wheel of the same module would."""
+    info = folder / f"{name.replace('-', '_')}-9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+    (info / "top_level.txt").write_text(module + "\n")
+    (info / "RECORD").write_text("")
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host.load(select="", plugins_dir=Path(os.devnull))
+
+
+def by_name(findings: list[Finding], name: str) -> Finding:
+    return next(finding for finding in findings if finding.name == name)
+
+
+def test_a_good_installation_has_nothing_bad(host: Host) -> None:
+    findings = examine(host)
+    assert [finding for finding in findings if finding.state == "bad"] == []
+    assert by_name(findings, "cpu").value == "CPUExecutionProvider works"
+    assert by_name(findings, "mini").value.startswith("verified")
+
+
+def test_cuda_is_reported_as_it_is(host: Host) -> None:
+    import onnxruntime
+
+    known = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    finding = by_name(examine(host), "cuda")
+    assert known or (finding.state, finding.value) == ("note", "not usable")
+
+
+@pytest.mark.parametrize(
+    ("second", "module"),
+    [("onnxruntime-gpu", "onnxruntime"), ("opencv-python", "cv2")],
+)
+def test_two_wheels_of_a_kind_are_named(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: str, module: str
+) -> None:
+    fake_dist(tmp_path, second, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    finding = by_name(examine(host), module)
+    assert finding.state == "bad"
+    assert second in finding.value
+    assert "uninstall all of" in finding.advice
+
+
+def test_an_unwritable_cache_is_a_note(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPVET_CACHE", str(tmp_path / "cache"))
+    assert by_name(examine(host), "cache").state == "ok"
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert by_name(examine(host), "cache").state == "note"
+
+
+def test_command_prints_a_report_and_exits_0() -> None:
+    done = doctor()
+    assert done.returncode == 0, done.stdout + done.stderr
+    for word in ("clipvet", "onnxruntime", "CPUExecutionProvider works", "winclip", "mini"):
+        assert word in done.stdout
+
+
+def test_a_failed_plugin_is_reported_and_exits_4(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise RuntimeError('no licence key')\n")
+    done = doctor("--json", CLIPVET_PLUGINS_DIR=str(tmp_path))
+    assert done.returncode == 4
+    bad = [finding for finding in json.loads(done.stdout) if finding["state"] == "bad"]
+    assert len(bad) == 1
+    assert "no licence key" in bad[0]["advice"]

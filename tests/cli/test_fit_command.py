@@ -1,0 +1,139 @@
+"""``detect fit`` and then ``detect run --recipe``, on a real bundle with random weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipvet.cli._main import run_command
+from clipvet.detectors import Inspector, Recipe, read_records
+from tests.runs import save_pictures
+from tests.tiny import openai_tokenizer, tiny_bundle
+
+Detect = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle") / "tiny"
+    return tiny_bundle(folder, tokenizer=openai_tokenizer()).folder
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_pictures(tmp_path_factory.mktemp("fit") / "good parts", 12)
+
+
+@pytest.fixture
+def detect(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Detect:
+    monkeypatch.setenv("CLIPVET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CLIPVET_PLUGINS_DIR", str(tmp_path / "no plugins"))
+    monkeypatch.chdir(tmp_path)
+
+    def detect(*arguments: object) -> int:
+        return run_command([str(argument) for argument in arguments])
+
+    return detect
+
+
+def fit(detect: Detect, good: Path, out: Path, bundle: Path, *more: object) -> int:
+    return detect("fit", good, "--out", out, "--bundle", bundle, "--device", "cpu", *more)
+
+
+def test_fit_then_run_then_inspect(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--object", "bolt", "--roi", "2,3,38,29", "--tile", "24", "--overlap", "6"]
+    assert fit(detect, good, tmp_path / "line 3", bundle, *more) == 0
+    said = capsys.readouterr().out
+    for words in [
+        "recipe for winclip, asked about 'bolt', on tiny-gelu",
+        "3 to learn from, 9 held out to calibrate, 0 left out",
+        "at most 10 % of good images are flagged, calibrated on 9 of them",
+        "winclip flags above",
+        "5 % would take 19 held-out images",
+        "3 of the images are copied into the recipe",
+    ]:
+        assert words in said
+    command = said.strip().splitlines()[-1]
+    assert command.endswith(f"detect run IMAGES --recipe '{tmp_path / 'line 3'}'")
+
+    parts = save_pictures(tmp_path / "parts", 4, first=50)
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(parts / "black.png")
+    run = ["run", parts, "--recipe", tmp_path / "line 3", "--out", tmp_path / "out", "-q"]
+    assert detect(*run, "--device", "cpu") in (0, 1)
+    records = list(read_records(tmp_path / "out" / "records.jsonl"))
+    assert len(records) == 5
+    assert all(record.verdict in ("pass", "flag") for record in records)
+    assert records[0].detections[0].threshold is not None
+    assert records[0].detections[0].details["method"].startswith("WinCLIP+ 3-shot")
+    with Inspector.load(tmp_path / "line 3", device="cpu", batch_size=3) as inspector:
+        for record in records:
+            with Image.open(tmp_path / record.image.id) as image:
+                one = inspector(np.asarray(image))
+            assert one.detections[0].score == record.detections[0].score
+            assert one.detections[0].p_value == record.detections[0].p_value
+            assert one.verdict == record.verdict
+            assert one.detections[0].regions == record.detections[0].regions
+        recipe = Recipe.load(tmp_path / "line 3")
+        for probe in recipe.probes:
+            assert inspector(probe.file).detections[0].score == probe.scores["winclip"]
+
+
+def test_options_of_detectors_and_the_rate(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path
+) -> None:
+    more = ["--set", "winclip.temperature=0.01", "--shots", 0, "--false-alarm", 0.25, "-q"]
+    assert fit(detect, good, tmp_path / "r", bundle, *more) == 0
+    recipe = Recipe.load(tmp_path / "r")
+    assert recipe.specs[0].options["temperature"] == 0.01
+    assert recipe.specs[0].artefact is None
+    assert recipe.rate == 0.25
+    assert recipe.query.object == "object"
+    assert str(tmp_path) not in (tmp_path / "r" / "recipe.toml").read_text()
+
+
+def test_exit_codes(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(good.glob("*.png"))[:5]:
+        shutil.copy(path, few)
+    assert fit(detect, few, tmp_path / "a", bundle) == 2
+    assert "too few good images (5)" in capsys.readouterr().err
+    assert fit(detect, tmp_path / "nowhere", tmp_path / "a", bundle) == 2
+    assert fit(detect, good, tmp_path / "a", bundle, "--false-alarm", "2") == 2
+    assert fit(detect, good, tmp_path / "a", bundle, "--overlap", "2") == 2
+    assert fit(detect, good, tmp_path / "a", bundle, "-d", "nobody") == 2
+    assert fit(detect, good, tmp_path / "a", tmp_path / "no bundle") == 4
+    assert detect("fit", good) == 2
+    assert not (tmp_path / "a").exists()
+    mixed = tmp_path / "mixed"
+    shutil.copytree(good, mixed)
+    (mixed / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert fit(detect, mixed, tmp_path / "a", bundle, "--shots", "0") == 3
+    assert "left out: mixed/broken.png: " in capsys.readouterr().out
+    assert fit(detect, mixed, tmp_path / "a", bundle) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_a_recipe_whose_bundle_is_gone_or_changed(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(bundle, mine)
+    assert fit(detect, good, tmp_path / "r", mine, "--shots", "0", "-q") == 0
+    run = ["run", good, "--recipe", tmp_path / "r", "--out", tmp_path / "o", "--heatmaps", "none"]
+    manifest = mine / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert detect(*run) == 4
+    assert "use that bundle or fit again" in capsys.readouterr().err
+    shutil.rmtree(mine)
+    assert detect(*run) == 4
+    assert "bundle" in capsys.readouterr().err
