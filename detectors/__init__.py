@@ -7,8 +7,6 @@ authors in ``clipvet.detectors.testing``.
 
 from __future__ import annotations
 
-from clipvet.detectors._calibration import Calibration, Threshold
-from clipvet.detectors._decode_policy import DecodePolicy
 from clipvet.detectors._detector import (
     Batch,
     Context,
@@ -20,44 +18,11 @@ from clipvet.detectors._detector import (
     Task,
 )
 from clipvet.detectors._doctor import Finding, examine
-from clipvet.detectors._engine import Engine
 from clipvet.detectors._features import FEATURES, FeatureSpec
-from clipvet.detectors._fit import FitConfig, FitProgress, FitSummary, fit
-from clipvet.detectors._frames import Frame, is_candidate, read_frame
-from clipvet.detectors._heatmaps import Heatmap, apply_mask
-from clipvet.detectors._hookspecs import hookimpl
-from clipvet.detectors._host import Host
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors._inspector import Inspector
-from clipvet.detectors._overlays import render_overlay
-from clipvet.detectors._plugin_description import describe_detector
-from clipvet.detectors._plugin_records import DetectorEntry, PluginFailure, PluginRecord
-from clipvet.detectors._plugin_template import new_plugin
-from clipvet.detectors._recipe import Recipe
-from clipvet.detectors._record_files import RecordWriter, read_records, write_records
-from clipvet.detectors._records import (
-    RECORD_SCHEMA,
-    DetectionRecord,
-    HeatmapFacts,
-    ImageFacts,
-    ImageStatus,
-    Record,
-    RegionFacts,
-    RuntimeFacts,
-    ThresholdFacts,
-    Verdict,
-    record_schema,
-)
-from clipvet.detectors._regions import RegionBox, find_regions
-from clipvet.detectors._results import DetectorSpec, RawResult
-from clipvet.detectors._run import run
-from clipvet.detectors._run_config import DEFAULT_DETECTORS, RunConfig
-from clipvet.detectors._run_folder import RunFolder
-from clipvet.detectors._run_report import Progress
-from clipvet.detectors._sinks import HeatmapMode, TableFormat
-from clipvet.detectors._tally import RunSummary, WorstImage
-from clipvet.detectors._verdicts import Judged, Judgement, judge
-from clipvet.detectors._views import Box, Region, Tiling, View, merge_heatmaps, plan_views
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import (
     ArtefactMissing,
     BundleError,
@@ -75,6 +40,41 @@ from clipvet.detectors.errors import (
     UnfitEnvironment,
     UsageError,
 )
+from clipvet.detectors.frames._decode_policy import DecodePolicy
+from clipvet.detectors.frames._frames import Frame, is_candidate, read_frame
+from clipvet.detectors.frames._views import Box, Region, Tiling, View, merge_heatmaps, plan_views
+from clipvet.detectors.heatmaps._heatmaps import Heatmap, apply_mask
+from clipvet.detectors.heatmaps._overlays import render_overlay
+from clipvet.detectors.heatmaps._regions import RegionBox, find_regions
+from clipvet.detectors.host._description import describe_detector
+from clipvet.detectors.host._hookspecs import hookimpl
+from clipvet.detectors.host._host import Host
+from clipvet.detectors.host._plugins import DetectorEntry, PluginFailure, PluginRecord
+from clipvet.detectors.host._template import new_plugin
+from clipvet.detectors.recipes._calibration import Calibration, Threshold
+from clipvet.detectors.recipes._fit import FitConfig, FitProgress, FitSummary, fit
+from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.recipes._verdicts import Judged, Judgement, judge
+from clipvet.detectors.records._files import RecordWriter, read_records, write_records
+from clipvet.detectors.records._records import (
+    RECORD_SCHEMA,
+    DetectionRecord,
+    HeatmapFacts,
+    ImageFacts,
+    ImageStatus,
+    Record,
+    RegionFacts,
+    RuntimeFacts,
+    ThresholdFacts,
+    Verdict,
+    record_schema,
+)
+from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig
+from clipvet.detectors.runs._folder import RunFolder
+from clipvet.detectors.runs._report import Progress
+from clipvet.detectors.runs._run import run
+from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
+from clipvet.detectors.runs._tally import RunSummary, WorstImage
 
 __all__ = [
     "ArtefactMissing",

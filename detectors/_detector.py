@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from clipvet.detectors._views import View
+from clipvet.detectors.frames._views import View
 
 if TYPE_CHECKING:
     from clipvet.detectors.clip import BundleInfo

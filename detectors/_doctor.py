@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from onnx import TensorProto, helper
 
-from clipvet.detectors._host import Host
 from clipvet.detectors.clip import Bundle, Device, default_cache_folder, open_session
 from clipvet.detectors.errors import ClipvetError, MissingDependency, ProviderUnavailable
+from clipvet.detectors.host._host import Host
 
 __all__ = ["Finding", "examine"]
 
@@ -81,12 +81,18 @@ def _chosen_packages() -> Iterator[Finding]:
         value = ", ".join(f"{name} {metadata.version(name)}" for name in found)
         if not found:
             yield Finding(
-                "packages of your choice", module, "not installed", "bad",
+                "packages of your choice",
+                module,
+                "not installed",
+                "bad",
                 f"{purpose} needs it: pip install 'clipvet[cpu]' or 'clipvet[gpu]'",
             )
         elif len(found) > 1:
             yield Finding(
-                "packages of your choice", module, value, "bad",
+                "packages of your choice",
+                module,
+                value,
+                "bad",
                 f"they overwrite each other's files: uninstall all of {', '.join(found)}, "
                 "then install the one you want",
             )

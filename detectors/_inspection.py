@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors._frames import Frame
-from clipvet.detectors._heatmaps import Heatmap
-from clipvet.detectors._overlays import render_overlay
-from clipvet.detectors._records import Record, Verdict
 from clipvet.detectors.errors import UsageError
+from clipvet.detectors.frames._frames import Frame
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.heatmaps._overlays import render_overlay
+from clipvet.detectors.records._records import Record, Verdict
 
 __all__ = ["Inspection"]
 

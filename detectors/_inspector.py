@@ -14,22 +14,22 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from clipvet.detectors._decode_policy import DecodePolicy
 from clipvet.detectors._detector import Query
-from clipvet.detectors._engine import Engine
-from clipvet.detectors._frames import Frame, FrameSource, read_frame
-from clipvet.detectors._heatmaps import Heatmap
-from clipvet.detectors._host import Host
 from clipvet.detectors._inspection import Inspection
-from clipvet.detectors._merging import PlannedFrame
-from clipvet.detectors._reading import FileReader
-from clipvet.detectors._recipe import Recipe
-from clipvet.detectors._record_build import failed_record, image_facts, scored_record
-from clipvet.detectors._records import ImageFacts, Record
-from clipvet.detectors._results import DetectorSpec
-from clipvet.detectors._views import Region, Tiling
 from clipvet.detectors.clip import Device
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._merging import PlannedFrame
+from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import FrameError, UsageError
+from clipvet.detectors.frames._decode_policy import DecodePolicy
+from clipvet.detectors.frames._frames import Frame, FrameSource, read_frame
+from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.records._build import failed_record, image_facts, scored_record
+from clipvet.detectors.records._records import ImageFacts, Record
+from clipvet.detectors.runs._reading import FileReader
 
 __all__ = ["Inspector"]
 

@@ -24,7 +24,7 @@ from clipvet.detectors import (
     read_frame,
 )
 from clipvet.detectors._detector import QueryKind
-from clipvet.detectors._plugin_records import PluginSource
+from clipvet.detectors.host._plugins import PluginSource
 
 SOURCE = PluginSource(dist="tests", version="0", entry_point="runs")
 

@@ -100,7 +100,7 @@ def test_bad_files_give_3_and_their_reasons(detect: Detect, tiny: Path, parts: P
         (["run", ".", "--overlap", "3"], 2, "--overlap belongs to --tile"),
         (["run", ".", "--batch", "0"], 2, "should be greater than or equal to 1"),
         (["run", ".", "-"], 2, "not from both"),
-        (["run", ".", "--bundle", "nowhere"], 4, "there is no bundle 'nowhere'"),
+        (["run", ".", "--bundle", "nowhere"], 4, "there is no bundle named 'nowhere'"),
         (["run", ".", "--recipe", "nowhere"], 4, "nowhere"),
         (["run", ".", "--recipe", "r", "-d", "winclip"], 2, "a recipe fixes detectors"),
     ],

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipvet.detectors._frames import DecodePolicy, read_frame
 from clipvet.detectors.errors import FrameRefused, FrameUnsupported, UsageError
+from clipvet.detectors.frames._frames import DecodePolicy, read_frame
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipvet.detectors._calibration import (
+from clipvet.detectors.errors import UsageError
+from clipvet.detectors.recipes._calibration import (
     RATES,
     Calibration,
     calibrating_images,
@@ -17,7 +18,6 @@ from clipvet.detectors._calibration import (
     percent,
     strictest_rate,
 )
-from clipvet.detectors.errors import UsageError
 
 
 def calibration(scores: object, **given: object) -> Calibration:

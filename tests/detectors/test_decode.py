@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from clipvet.detectors._frames import DecodePolicy, read_frame
 from clipvet.detectors.errors import (
     FrameError,
     FrameRefused,
@@ -20,6 +19,7 @@ from clipvet.detectors.errors import (
     FrameUnsupported,
     UnfitEnvironment,
 )
+from clipvet.detectors.frames._frames import DecodePolicy, read_frame
 
 
 def noise(height: int = 64, width: int = 96) -> np.ndarray:

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipvet.detectors._frames import DecodePolicy, Frame, is_candidate, read_frame
 from clipvet.detectors.errors import (
     FrameError,
     FrameRefused,
@@ -19,6 +18,7 @@ from clipvet.detectors.errors import (
     FrameUnsupported,
     UsageError,
 )
+from clipvet.detectors.frames._frames import DecodePolicy, Frame, is_candidate, read_frame
 
 
 def picture(height: int = 20, width: int = 30, seed: int = 0) -> np.ndarray:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipvet.detectors._heatmaps import Heatmap, apply_mask
-from clipvet.detectors._views import Region
 from clipvet.detectors.errors import UsageError
+from clipvet.detectors.frames._views import Region
+from clipvet.detectors.heatmaps._heatmaps import Heatmap, apply_mask
 
 
 def heatmap(shape=(5, 7), box=(4, 2, 60, 44), image_size=(64, 48), seed=0) -> Heatmap:

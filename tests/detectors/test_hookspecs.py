@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipvet.detectors import _hookspecs
-from clipvet.detectors._hookspecs import HOOKS
-from clipvet.detectors._host import Host
+from clipvet.detectors.host import _hookspecs
+from clipvet.detectors.host._hookspecs import HOOKS
+from clipvet.detectors.host._host import Host
 from clipvet.detectors.testing import check_detector
 
 ROOT = Path(__file__).parents[2]
-SPECS = ROOT / "detectors" / "_hookspecs.py"
+SPECS = ROOT / "detectors" / "host" / "_hookspecs.py"
 DOCS = ROOT / "docs" / "plugins.md"
 
 HEADER = "from pathlib import Path\nfrom clipvet.detectors import hookimpl\n@hookimpl\n"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from clipvet.detectors import Detector
-from clipvet.detectors._host import Host
-from clipvet.detectors._plugin_discovery import Selection
-from clipvet.detectors._plugin_records import PluginFailure, PluginSource
 from clipvet.detectors.errors import UnfitEnvironment, UsageError
+from clipvet.detectors.host._discovery import Selection
+from clipvet.detectors.host._host import Host
+from clipvet.detectors.host._plugins import PluginFailure, PluginSource
 from tests.plugin_dists import DETECTOR, write_dist
 
 GOOD = DETECTOR.format(cls="Fine", id="fine")

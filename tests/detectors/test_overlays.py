@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipvet.detectors._heatmaps import Heatmap
-from clipvet.detectors._overlays import colours, render_overlay
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.heatmaps._overlays import colours, render_overlay
 
 
 def heatmap(grid: np.ndarray, width: int, height: int) -> Heatmap:

@@ -18,8 +18,8 @@ from clipvet.detectors import (
     read_records,
     run,
 )
-from clipvet.detectors._reading import FileReader
 from clipvet.detectors.errors import FrameUnreadable
+from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.testing import FakeRuntime
 from tests.runs import EVERYTHING, ask, picture
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipvet.detectors._calibration import Calibration
-from clipvet.detectors._decode_policy import DecodePolicy
 from clipvet.detectors._detector import Query
-from clipvet.detectors._fake_runtime import FAKE_BUNDLE
-from clipvet.detectors._recipe import BoundBundle, Probe, Recipe
-from clipvet.detectors._results import DetectorSpec
-from clipvet.detectors._views import Region, Tiling
+from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError, UsageError
+from clipvet.detectors.frames._decode_policy import DecodePolicy
+from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._calibration import Calibration
+from clipvet.detectors.recipes._recipe import BoundBundle, Probe, Recipe
+from clipvet.detectors.testing._fake_runtime import FAKE_BUNDLE
 
 SCORES = np.random.default_rng(0).normal(size=23)
 MASK = np.zeros((40, 60), dtype=bool)

@@ -24,7 +24,7 @@ from clipvet.detectors import (
     record_schema,
     write_records,
 )
-from clipvet.detectors._record_files import cut_torn_line
+from clipvet.detectors.records._files import cut_torn_line
 
 FULL = Record(
     image=ImageFacts(

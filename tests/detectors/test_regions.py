@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from clipvet.detectors._heatmaps import Heatmap
-from clipvet.detectors._regions import find_regions
 from clipvet.detectors.errors import MissingDependency
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.heatmaps._regions import find_regions
 
 
 def pixel_map(grid: np.ndarray) -> Heatmap:

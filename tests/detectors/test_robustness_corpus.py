@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clipvet.detectors._frames import DecodePolicy, Frame, read_frame
 from clipvet.detectors.errors import FrameError
+from clipvet.detectors.frames._frames import DecodePolicy, Frame, read_frame
 
 SHARED = os.environ.get("CLIPVET_SHARED") or Path(__file__).parents[3] / "shared"
 CORPUS = Path(SHARED) / "data" / "robustness"

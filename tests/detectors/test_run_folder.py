@@ -17,8 +17,8 @@ from clipvet.detectors import (
     UsageError,
     read_records,
 )
-from clipvet.detectors._run_folder import configuration_sha256
-from clipvet.detectors._walk import FoundFile, Walk
+from clipvet.detectors.runs._folder import configuration_sha256
+from clipvet.detectors.runs._walk import FoundFile, Walk
 from tests.runs import save_pictures
 
 CONFIGURATION = {"detectors": ["energy"], "batch": 8}

@@ -18,7 +18,7 @@ from clipvet.detectors import (
     UnfitEnvironment,
     write_records,
 )
-from clipvet.detectors._sinks import HeatmapFiles, check_format, write_table
+from clipvet.detectors.runs._sinks import HeatmapFiles, check_format, write_table
 from tests.runs import frame
 
 FRAME = frame(0)

@@ -23,7 +23,7 @@ from clipvet.detectors.testing import (
     textures,
 )
 
-pytest_plugins = ["clipvet.detectors.pytest_plugin"]
+pytest_plugins = ["clipvet.detectors.testing.pytest_plugin"]
 
 SIZES = {"V": 3, "W": 48, "E": 32, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
 

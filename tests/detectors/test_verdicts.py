@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from clipvet.detectors._calibration import Calibration
-from clipvet.detectors._recipe import BoundBundle, Recipe
-from clipvet.detectors._results import DetectorSpec, RawResult
-from clipvet.detectors._verdicts import judge
+from clipvet.detectors.engine._results import DetectorSpec, RawResult
+from clipvet.detectors.recipes._calibration import Calibration
+from clipvet.detectors.recipes._recipe import BoundBundle, Recipe
+from clipvet.detectors.recipes._verdicts import judge
 
 BUNDLE = BoundBundle(name="mini", id="mini", sha256="a" * 64, preprocessing_sha256="b" * 64)
 

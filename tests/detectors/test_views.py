@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from clipvet.detectors._frames import read_frame
-from clipvet.detectors._views import Region, Tiling, merge_heatmaps, plan_views
 from clipvet.detectors.errors import FrameRefused, UsageError
+from clipvet.detectors.frames._frames import read_frame
+from clipvet.detectors.frames._views import Region, Tiling, merge_heatmaps, plan_views
 
 
 def frame_of(height: int, width: int, seed: int = 0):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipvet.detectors import UsageError
-from clipvet.detectors._record_ids import Labels, file_stem, path_of, record_id
-from clipvet.detectors._walk import Walk, check_sources
+from clipvet.detectors.records._ids import Labels, file_stem, path_of, record_id
+from clipvet.detectors.runs._walk import Walk, check_sources
 from tests.runs import save_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)

@@ -1,0 +1,264 @@
+"""One pass, every detector: frames in, raw results out.
+
+Detectors are grouped by bundle; each view is encoded once per group. What a view scores does
+not depend on the views beside it, so any grouping of the images gives the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from clipvet.detectors._detector import Batch, Query, Score
+from clipvet.detectors.clip import BundleInfo, Device
+from clipvet.detectors.engine._containment import Failure, pick, read_only
+from clipvet.detectors.engine._merging import PlannedFrame, merge_views
+from clipvet.detectors.engine._results import DetectorSpec, RawResult
+from clipvet.detectors.engine._setup import FeatureRuntime, Slot, build_slots, open_runtime
+from clipvet.detectors.errors import ClipvetError, DetectorError, UsageError
+from clipvet.detectors.frames._frames import Frame
+from clipvet.detectors.frames._views import Region, Tiling, View, plan_views
+from clipvet.detectors.host._host import Host
+
+__all__ = ["Engine", "FeatureRuntime", "PlannedFrame"]
+
+
+class Engine:
+    """The runtimes and prepared detectors of a run; ``score`` may be called from many threads.
+
+    Args:
+        specs: the detectors, in the order of their results.
+        host: the plugins.
+        bundle: name or folder for the detectors that name none; None is the embedded one.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        batch_size: views per call of the vision session.
+        threads: inside one operator; None takes every usable core.
+        region, tiling: how a frame becomes views.
+        runtime_factory: called with a bundle's name and ``needs``, ``device``, ``batch_size``
+            and ``threads``; tests pass ``FakeRuntime``.
+
+    Attributes:
+        warnings: sentences for whoever reads the summary, each once.
+        seconds: spent in ``encode`` and ``detectors``, so far.
+
+    Raises:
+        UsageError: an unknown detector or option.
+        UnfitEnvironment: a bundle, device or artefact that does not serve.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[DetectorSpec],
+        *,
+        host: Host,
+        bundle: str | Path | None = None,
+        device: Device = "auto",
+        batch_size: int = 8,
+        threads: int | None = None,
+        region: Region | None = None,
+        tiling: Tiling | None = None,
+        runtime_factory: Callable[..., FeatureRuntime] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise UsageError(f"a batch of {batch_size} views is none: give at least 1")
+        self.batch_size = batch_size
+        self.region = region
+        self.tiling = tiling
+        self.warnings: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
+        make = runtime_factory or (lambda name, **rest: open_runtime(name, host=host, **rest))
+        self.runtimes: dict[str, FeatureRuntime] = {}
+        try:
+            self._slots = build_slots(
+                specs,
+                host=host,
+                bundle=None if bundle is None else str(bundle),
+                runtimes=self.runtimes,
+                make_runtime=lambda name, needs: make(
+                    name, needs=needs, device=device, batch_size=batch_size, threads=threads
+                ),
+                warn=self._warn,
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def infos(self) -> dict[str, BundleInfo]:
+        """Facts of the bundles in use, by the name they were asked for; the run's own first."""
+        return {name: runtime.info for name, runtime in self.runtimes.items()}
+
+    @property
+    def provider(self) -> str:
+        """Execution provider of the first runtime."""
+        return next(iter(self.runtimes.values())).provider
+
+    @property
+    def encoder_calls(self) -> int:
+        """Views encoded so far, over all bundles."""
+        return sum(runtime.encoder_calls for runtime in self.runtimes.values())
+
+    @property
+    def slots(self) -> Sequence[Slot]:
+        """One for each spec: what is known of the detector."""
+        return self._slots
+
+    def bundle_of(self, detector_id: str) -> str:
+        """Id of the bundle whose features a detector reads."""
+        return self.runtimes[self._slot(detector_id).group].info.id
+
+    def heatmap_range(self, detector_id: str) -> tuple[float, float] | None:
+        """The range that a detector declares for its heatmaps, for pictures; None if none."""
+        declared = getattr(self._slot(detector_id).detector, "heatmap_range", None)
+        try:
+            low, high = (float(edge) for edge in declared or ())
+        except (TypeError, ValueError):
+            return None
+        return (low, high) if math.isfinite(high - low) and low < high else None
+
+    def warmup(self) -> None:
+        """Make the sessions, so that the first image is not slow."""
+        for runtime in self.runtimes.values():
+            runtime.warmup()
+
+    def plan(self, frame: Frame) -> PlannedFrame:
+        """Cut a frame into views; raises FrameRefused if the region does not fit it."""
+        views = plan_views(frame, region=self.region, tiling=self.tiling)
+        return PlannedFrame(frame=frame, views=views)
+
+    def score(
+        self, frames: Sequence[Frame | PlannedFrame], queries: Sequence[Sequence[Query]]
+    ) -> list[list[RawResult]]:
+        """Score some frames, each for its queries (one empty ``Query`` if nothing is asked).
+
+        Returns:
+            For each frame its results, by detector and then by query.
+        """
+        planned = [f if isinstance(f, PlannedFrame) else self.plan(f) for f in frames]
+        asked = [tuple(of_frame) or (Query(),) for of_frame in queries]
+        if len(planned) != len(asked):
+            raise ValueError(f"{len(planned)} frames with queries for {len(asked)}")
+        answers: list[list[list[list[Score] | Failure]]] = [
+            [[] for _ in planned] for _ in self._slots
+        ]
+        views = [(owner, view) for owner, plan in enumerate(planned) for view in plan.views]
+        for first in range(0, len(views), self.batch_size):
+            self._score_chunk(views[first : first + self.batch_size], asked, answers)
+        return [
+            [
+                result
+                for slot, of_slot in zip(self._slots, answers, strict=True)
+                for result in merge_views(slot, plan, asked[index], of_slot[index], self.region)
+            ]
+            for index, plan in enumerate(planned)
+        ]
+
+    def fit(self, detector_id: str, frames: Iterable[Frame], query: Query) -> None:
+        """Let a detector learn from good frames, streamed.
+
+        Raises:
+            DetectorError: the detector failed; its own handled errors pass as they are.
+        """
+        slot = self._slot(detector_id)
+        if slot.guarded is None:
+            raise DetectorError(slot.failure.message if slot.failure else detector_id)
+        try:
+            slot.guarded.detector.fit(self._batches(slot, frames, query))
+        except (ClipvetError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            kind = type(error).__name__
+            raise DetectorError(f"{detector_id} failed to learn: {kind}: {error}") from error
+
+    def save(self, detector_id: str, folder: Path) -> None:
+        """Write what a detector has learned into an empty folder."""
+        detector = self._slot(detector_id).detector
+        if detector is not None:
+            detector.save(folder)
+
+    def close(self) -> None:
+        """Free the sessions."""
+        for runtime in self.runtimes.values():
+            runtime.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _score_chunk(
+        self,
+        views: Sequence[tuple[int, View]],
+        asked: Sequence[Sequence[Query]],
+        answers: list[list[list[list[Score] | Failure]]],
+    ) -> None:
+        owners = [owner for owner, _ in views]
+        pictures = [view for _, view in views]
+        for group, runtime in self.runtimes.items():
+            start = time.perf_counter()
+            features = read_only(runtime.encode_views([view.pixels for view in pictures]))
+            encoded = time.perf_counter()
+            for slot, of_slot in zip(self._slots, answers, strict=True):
+                if slot.group == group:
+                    queries = [slot.applicable(asked[owner]) for owner in owners]
+                    batch = Batch(features=features, views=pictures, queries=queries)
+                    for owner, answer in zip(owners, _ask(slot, batch, owners), strict=True):
+                        of_slot[owner].append(answer)
+            self._spent(encode=encoded - start, detectors=time.perf_counter() - encoded)
+
+    def _batches(self, slot: Slot, frames: Iterable[Frame], query: Query) -> Iterator[Batch]:
+        runtime = self.runtimes[slot.group]
+        waiting: list[View] = []
+        for frame in frames:
+            waiting += self.plan(frame).views
+            while len(waiting) >= self.batch_size:
+                yield self._fit_batch(runtime, waiting[: self.batch_size], query)
+                del waiting[: self.batch_size]
+        if waiting:
+            yield self._fit_batch(runtime, waiting, query)
+
+    def _fit_batch(self, runtime: FeatureRuntime, views: Sequence[View], query: Query) -> Batch:
+        features = read_only(runtime.encode_views([view.pixels for view in views]))
+        return Batch(features=features, views=list(views), queries=[(query,)] * len(views))
+
+    def _slot(self, detector_id: str) -> Slot:
+        for slot in self._slots:
+            if slot.id == detector_id:
+                return slot
+        raise UsageError(f"this run has no detector {detector_id!r}")
+
+    def _warn(self, message: str) -> None:
+        with self._lock:
+            if message not in self.warnings:
+                self.warnings.append(message)
+
+    def _spent(self, **seconds: float) -> None:
+        with self._lock:
+            for stage, spent in seconds.items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+
+def _ask(slot: Slot, batch: Batch, owners: Sequence[int]) -> list[list[Score] | Failure]:
+    """The detector's answers; views without a query that it could answer are not shown to it."""
+    if slot.guarded is None:
+        return [slot.failure or Failure("error", slot.id)] * len(batch)
+    asked = [i for i, queries in enumerate(batch.queries) if queries]
+    answers: list[list[Score] | Failure] = [[] for _ in batch.views]
+    if asked:
+        part = batch if len(asked) == len(batch) else pick(batch, asked)
+        scored = slot.guarded.score(part, [owners[i] for i in asked])
+        for i, answer in zip(asked, scored, strict=True):
+            answers[i] = answer
+    return answers

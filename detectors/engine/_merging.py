@@ -1,0 +1,100 @@
+"""From the scores of the views to one result for the image: the worst view speaks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clipvet.detectors._detector import Query, Score
+from clipvet.detectors.engine._containment import Failure
+from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.engine._setup import Slot
+from clipvet.detectors.frames._frames import Frame
+from clipvet.detectors.frames._views import Region, View, merge_heatmaps
+from clipvet.detectors.heatmaps._heatmaps import Heatmap, apply_mask
+
+__all__ = ["PlannedFrame", "merge_views"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PlannedFrame:
+    """A frame and the views of it that will be encoded."""
+
+    frame: Frame
+    views: Sequence[View]
+
+
+def merge_views(
+    slot: Slot,
+    plan: PlannedFrame,
+    asked: Sequence[Query],
+    answers: Sequence[list[Score] | Failure],
+    region: Region | None,
+) -> Iterator[RawResult]:
+    """One detector's results for one image, one per query that it declares.
+
+    Args:
+        slot: the detector.
+        plan: the image and its views.
+        asked: the queries of the image.
+        answers: for each view its scores, one per query that the detector can answer.
+        region: if it has a mask, heatmaps are levelled outside of it.
+    """
+    if not slot.queries:
+        yield _result(slot, plan, None, answers, place=0, region=region)
+        return
+    place = 0
+    for query in asked:
+        missing = slot.missing(query)
+        if missing is None:
+            yield _result(slot, plan, query, answers, place=place, region=region)
+            place += 1
+        else:
+            absent = [Failure("not_applicable", missing)]
+            yield _result(slot, plan, query, absent, place=0, region=region)
+
+
+def _result(
+    slot: Slot,
+    plan: PlannedFrame,
+    query: Query | None,
+    answers: Sequence[list[Score] | Failure],
+    *,
+    place: int,
+    region: Region | None,
+) -> RawResult:
+    facts: dict[str, Any] = {
+        "detector": slot.id,
+        "version": slot.version,
+        "task": slot.task,
+        "query": query,
+    }
+    scores = []
+    for answer in answers:
+        if isinstance(answer, Failure):
+            return RawResult(**facts, status=answer.status, error=answer.message)
+        scores.append(answer[place])
+    worst = max(range(len(scores)), key=lambda index: scores[index].value)
+    details = dict(scores[worst].details)
+    if len(scores) > 1:
+        details["worst_view"] = list(plan.views[worst].box)
+    try:
+        heatmap = _heatmap(plan, scores, region)
+    except ValueError as error:
+        message = f"{slot.id}: its heatmaps cannot be laid together: {error}"
+        return RawResult(**facts, status="error", error=message)
+    return RawResult(**facts, value=scores[worst].value, heatmap=heatmap, details=details)
+
+
+def _heatmap(plan: PlannedFrame, scores: Sequence[Score], region: Region | None) -> Heatmap | None:
+    grids = [score.heatmap for score in scores if score.heatmap is not None]
+    if len(grids) < len(scores):
+        return None
+    shapes = sorted({grid.shape for grid in grids})
+    if len(shapes) > 1:
+        raise ValueError(f"shapes {shapes} differ")
+    grid, box = merge_heatmaps(grids, [view.box for view in plan.views])
+    size = (plan.frame.width, plan.frame.height)
+    heatmap = Heatmap(grid=grid, box=box, image_size=size)
+    return heatmap if region is None else apply_mask(heatmap, region)

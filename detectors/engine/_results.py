@@ -1,0 +1,59 @@
+"""What a detector is asked to run with, and what came of it for one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from clipvet.detectors._detector import Query, Task
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+
+__all__ = ["DetectorSpec", "RawResult", "ResultStatus"]
+
+ResultStatus = Literal["ok", "not_applicable", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """One detector of a run.
+
+    Attributes:
+        id: as the plugin host knows it (``winclip``, or ``dist:id`` where two claim an id).
+        options: values for the detector's ``Options``; what is left out has its default.
+        bundle: name or folder of its own bundle; None takes the run's.
+        artefact: folder that the detector's ``load`` reads; None if it has learned nothing.
+    """
+
+    id: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    bundle: str | None = None
+    artefact: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawResult:
+    """One detector's answer for one image and one query, before any verdict.
+
+    Attributes:
+        detector: id of the spec.
+        version: of the algorithm.
+        task: what kind of question it answers.
+        query: what it was asked; None for a detector that asks for nothing beside the pixels.
+        value: finite, higher is worse; the largest over the views. None unless status is "ok".
+        heatmap: float32, laid together over the views, in pixels of the oriented image.
+        details: JSON-able facts of the view with the largest value.
+        status: "ok", "not_applicable" (its query is missing) or "error".
+        error: one line that names the detector; None if status is "ok".
+    """
+
+    detector: str
+    version: str
+    task: Task
+    query: Query | None = None
+    value: float | None = None
+    heatmap: Heatmap | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    status: ResultStatus = "ok"
+    error: str | None = None

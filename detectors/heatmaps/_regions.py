@@ -1,0 +1,56 @@
+"""The connected parts of an image whose score is above a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clipvet.detectors.errors import MissingDependency
+from clipvet.detectors.frames._views import Box
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+
+__all__ = ["RegionBox", "find_regions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionBox:
+    """One connected part of the oriented image.
+
+    Attributes:
+        box: (x0, y0, x1, y1) in pixels, half-open.
+        area: pixels above the threshold.
+        peak: highest score in it.
+    """
+
+    box: Box
+    area: int
+    peak: float
+
+
+def find_regions(heatmap: Heatmap, threshold: float) -> list[RegionBox]:
+    """Find the 8-connected parts of the map at image size whose score is >= ``threshold``.
+
+    Returns:
+        Regions by falling peak, then from top to bottom and left to right.
+
+    Raises:
+        MissingDependency: OpenCV is not installed.
+    """
+    try:
+        import cv2
+    except ImportError as error:
+        package, purpose = "opencv-python-headless", "finding regions in heatmaps"
+        raise MissingDependency(package, purpose, "cpu") from error
+    if not heatmap.grid.max() >= threshold:  # no interpolated score exceeds the grid's
+        return []
+    scores = heatmap.resized()
+    above = (scores >= threshold).astype(np.uint8)
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(above, connectivity=8)
+    found = []
+    for label in range(1, count):
+        left, top, width, height, area = (int(number) for number in facts[label])
+        part = slice(top, top + height), slice(left, left + width)
+        peak = float(scores[part][labels[part] == label].max())
+        found.append(RegionBox(box=(left, top, left + width, top + height), area=area, peak=peak))
+    return sorted(found, key=lambda region: (-region.peak, region.box[1], region.box[0]))

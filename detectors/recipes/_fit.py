@@ -1,0 +1,189 @@
+"""From a folder of good images to a recipe: learn from some, calibrate on the rest."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._merging import PlannedFrame
+from clipvet.detectors.engine._results import DetectorSpec
+from clipvet.detectors.engine._setup import make_options
+from clipvet.detectors.errors import DetectorError, UsageError
+from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._good_images import LeftOut, find_good_images
+from clipvet.detectors.recipes._held_out import (
+    FitProgress,
+    ImageReader,
+    calibration_of,
+    choose_probes,
+    score_held_out,
+)
+from clipvet.detectors.recipes._plan import FitConfig, FitPlan
+from clipvet.detectors.recipes._recipe import BoundBundle, Recipe, check_free
+from clipvet.detectors.runs._reading import FileReader
+
+__all__ = ["FitConfig", "FitProgress", "FitSummary", "fit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSummary:
+    """What came of it.
+
+    Attributes:
+        recipe: as read back from its folder.
+        out: the folder.
+        references: images that detectors learned from.
+        held_out: images that calibrate.
+        left_out: images that took no part, each with its reason.
+        stricter: the next stricter rate, and how many held-out images it would take; None if
+            the rate was asked for, or there is no stricter one to offer.
+        warnings: sentences for the reader.
+        encoder_calls: views that went through CLIP.
+        seconds: of the whole fit.
+    """
+
+    recipe: Recipe
+    out: Path
+    references: int
+    held_out: int
+    left_out: tuple[LeftOut, ...]
+    stricter: tuple[float, int] | None
+    warnings: tuple[str, ...]
+    encoder_calls: int
+    seconds: float
+
+
+def fit(
+    config: FitConfig,
+    *,
+    host: Host,
+    progress: FitProgress = lambda _doing, _done, _total: None,
+    runtime_factory: Callable[..., Any] | None = None,
+) -> FitSummary:
+    """Fit a recipe and write its folder.
+
+    The split goes by content: the same images give the same recipe whatever they are called.
+
+    Raises:
+        UsageError: too few images for the rate, a folder that is not empty, a query that a
+            detector needs and was not given.
+        DetectorError: a detector cannot learn, or cannot score good images.
+        UnfitEnvironment: a bundle or device that does not serve.
+    """
+    start = time.perf_counter()
+    check_free(config.out)
+    specs = tuple(_complete(spec, host) for spec in config.specs)
+    learning = [spec.id for spec in specs if host.detector(spec.id).cls.learns]
+    plan = FitPlan.of(config, learning)
+    query = config.query if config.query.object else replace(config.query, object="object")
+    reader = FileReader(host.readers, config.decode_policy)
+    good = find_good_images(config.sources, takes=reader.takes)
+    shots = plan.shots(len(good.images))
+    with (
+        Engine(
+            specs,
+            host=host,
+            bundle=_portable(config.bundle, host),
+            device=config.device,
+            batch_size=config.batch_size,
+            threads=config.threads,
+            region=config.region,
+            tiling=config.tiling,
+            runtime_factory=runtime_factory,
+        ) as engine,
+        tempfile.TemporaryDirectory(prefix="clipvet-fit-") as scratch,
+    ):
+        for slot in engine.slots:
+            if slot.failure is not None:
+                raise DetectorError(slot.failure.message)
+        images = ImageReader(engine, reader, list(good.left_out))
+        remaining = iter(good.images)
+        references = images.readable(remaining, shots)
+        if references:
+            progress("learning", 0, len(references))
+            folders = {
+                name: _learn(engine, name, images.frames(references), query, Path(scratch))
+                for name in sorted(plan.learners)
+            }
+            specs = tuple(replace(spec, artefact=folders.get(spec.id)) for spec in specs)
+        scored = score_held_out(engine, images, list(remaining), query, progress)
+        fitted_on = tuple(image.id for image in references)
+        calibrations = {
+            spec.id: calibration_of(spec.id, scored, engine.provider, fitted_on)
+            if spec.id in plan.learners
+            else calibration_of(spec.id, scored, engine.provider, ())
+            for spec in specs
+        }
+        rate, stricter = plan.promise(len(scored))
+        recipe = Recipe(
+            specs=specs,
+            bundles=tuple(
+                BoundBundle(
+                    name=name,
+                    id=info.id,
+                    sha256=info.sha256,
+                    preprocessing_sha256=info.preprocessing_sha256,
+                )
+                for name, info in engine.infos.items()
+            ),
+            calibrations=calibrations,
+            rate=rate,
+            gates=config.gates,
+            query=query,
+            region=config.region,
+            tiling=config.tiling,
+            decode_policy=config.decode_policy,
+            provider=engine.provider,
+            probes=choose_probes(scored, specs[0].id),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=version("clipvet"),
+        )
+        _ = recipe.thresholds  # refuses a rate that cannot be promised, before anything is written
+        recipe.save(config.out)
+        return FitSummary(
+            recipe=Recipe.load(config.out),
+            out=config.out,
+            references=len(references),
+            held_out=len(scored),
+            left_out=tuple(images.left_out),
+            stricter=stricter,
+            warnings=(*engine.warnings, *good.problems),
+            encoder_calls=engine.encoder_calls,
+            seconds=time.perf_counter() - start,
+        )
+
+
+def _complete(spec: DetectorSpec, host: Host) -> DetectorSpec:
+    """The spec with every option written out, so that a later default changes no recipe."""
+    options = make_options(host.detector(spec.id), spec.options)
+    stored = options.model_dump(mode="json", exclude_none=True)
+    if type(options).model_validate(stored) != options:
+        raise UsageError(f"{spec.id}: these options do not survive being written to a file")
+    bundle = None if spec.bundle is None else _portable(spec.bundle, host)
+    return replace(spec, options=stored, bundle=bundle)
+
+
+def _portable(bundle: str | None, host: Host) -> str | None:
+    """A folder as an absolute path; the recipe writes it relative to itself."""
+    if bundle is None or bundle in host.bundles or not Path(bundle).is_dir():
+        return bundle
+    return str(Path(bundle).absolute())
+
+
+def _learn(
+    engine: Engine, name: str, frames: Iterator[PlannedFrame], query: Query, scratch: Path
+) -> Path | None:
+    """Let a detector learn; the folder of its artefact, or None if it keeps nothing."""
+    engine.fit(name, (plan.frame for plan in frames), query)
+    folder = scratch / f"{len(list(scratch.iterdir()))}"
+    folder.mkdir()
+    engine.save(name, folder)
+    return folder if any(folder.iterdir()) else None

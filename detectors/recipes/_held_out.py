@@ -1,0 +1,151 @@
+"""The held-out good images: decoded, scored, and summed up per detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._merging import PlannedFrame
+from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.errors import DetectorError, FrameError, UsageError
+from clipvet.detectors.recipes._calibration import Calibration
+from clipvet.detectors.recipes._good_images import GoodImage, LeftOut
+from clipvet.detectors.recipes._recipe import Probe
+from clipvet.detectors.runs._reading import FileReader
+
+__all__ = [
+    "FitProgress",
+    "ImageReader",
+    "ScoredImage",
+    "calibration_of",
+    "choose_probes",
+    "score_held_out",
+]
+
+FitProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is being done, how many images are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """A held-out image and, for each detector, its score and the maximum and median of its map."""
+
+    image: GoodImage
+    scores: dict[str, float]
+    maps: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Decodes images; one that cannot be judged is left out, with its reason."""
+
+    engine: Engine
+    reader: FileReader
+    left_out: list[LeftOut]
+
+    def plan(self, image: GoodImage) -> PlannedFrame | None:
+        """The views of an image, or None if it cannot be judged."""
+        try:
+            return self.engine.plan(self.reader.read(image.path))
+        except FrameError as error:
+            self.left_out.append(LeftOut(id=image.id, reason=str(error)))
+            return None
+
+    def readable(self, images: Iterator[GoodImage], count: int) -> list[GoodImage]:
+        """The next ``count`` images that can be decoded."""
+        found: list[GoodImage] = []
+        while len(found) < count and (image := next(images, None)) is not None:
+            if self.plan(image) is not None:
+                found.append(image)
+        return found
+
+    def frames(self, images: Sequence[GoodImage]) -> Iterator[PlannedFrame]:
+        """Decoded one by one."""
+        return (plan for image in images if (plan := self.plan(image)) is not None)
+
+
+def score_held_out(
+    engine: Engine,
+    reader: ImageReader,
+    images: Sequence[GoodImage],
+    query: Query,
+    progress: FitProgress,
+) -> list[ScoredImage]:
+    """Score the held-out images; those that some detector cannot score are left out.
+
+    Raises:
+        UsageError: a detector needs a query that was not given.
+        DetectorError: a detector was benched, or not one image could be scored.
+    """
+    scored: list[ScoredImage] = []
+    failures: list[str] = []
+    for first in range(0, len(images), engine.batch_size):
+        progress("calibrating", first, len(images))
+        part = images[first : first + engine.batch_size]
+        planned = [(image, plan) for image in part if (plan := reader.plan(image)) is not None]
+        answers = engine.score([p for _, p in planned], [(query,)] * len(planned))
+        for (image, _), results in zip(planned, answers, strict=True):
+            failed = next((result for result in results if result.status != "ok"), None)
+            if failed is None:
+                scored.append(_scored(image, results))
+                continue
+            reason = failed.error or f"{failed.detector} gave no score"
+            if failed.status == "not_applicable":
+                raise UsageError(f"{reason}: give it, or leave the detector out")
+            failures.append(reason)
+            reader.left_out.append(LeftOut(id=image.id, reason=reason))
+        for slot in engine.slots:
+            if slot.guarded is not None and slot.guarded.benched is not None:
+                raise DetectorError(slot.guarded.benched)
+    progress("calibrating", len(images), len(images))
+    if not scored:
+        reason = failures[0] if failures else reader.left_out[-1].reason
+        raise DetectorError(f"no held-out image could be scored: {reason}")
+    return scored
+
+
+def calibration_of(
+    detector: str, scored: Sequence[ScoredImage], provider: str, fitted_on: tuple[str, ...]
+) -> Calibration:
+    """What one detector said about the held-out images."""
+    mapped = [one.maps[detector] for one in scored if detector in one.maps]
+    complete = len(mapped) == len(scored)
+    return Calibration(
+        images=tuple(one.image.id for one in scored),
+        scores=np.array([one.scores[detector] for one in scored], dtype=np.float64),
+        map_maxima=np.array([m for m, _ in mapped] if complete else [], dtype=np.float64),
+        map_low=float(np.median([low for _, low in mapped])) if complete else None,
+        provider=provider,
+        fitted_on=fitted_on,
+    )
+
+
+def choose_probes(scored: Sequence[ScoredImage], detector: str) -> tuple[Probe, ...]:
+    """The held-out images with the lowest, the median and the highest score."""
+    ranked = sorted(scored, key=lambda one: (one.scores[detector], one.image.sha256))
+    chosen = dict.fromkeys((0, len(ranked) // 2, len(ranked) - 1))
+    return tuple(
+        Probe(file=one.image.path, image=one.image.id, scores=one.scores)
+        for one in (ranked[place] for place in chosen)
+    )
+
+
+def _scored(image: GoodImage, results: Sequence[RawResult]) -> ScoredImage:
+    """Of several queries to one detector, the worst answer counts: any of them flags."""
+    scores: dict[str, float] = {}
+    maps: dict[str, tuple[float, float]] = {}
+    for result in results:
+        name = result.detector
+        assert result.value is not None
+        scores[name] = max(result.value, scores.get(name, result.value))
+        if result.heatmap is not None:
+            grid = result.heatmap.grid
+            maximum, median = float(grid.max()), float(np.median(grid))
+            high, low = maps.get(name, (maximum, median))
+            maps[name] = (max(maximum, high), min(median, low))
+    return ScoredImage(image, scores, maps)

@@ -1,0 +1,288 @@
+"""A recipe: the folder that fixes everything for one inspection task.
+
+    recipe.toml                    what is used, with the hash of the bundle and every other file
+    region.png                     mask of the region of interest, if there is one
+    artefacts/<detector>/          what a detector learned
+    calibrations/<detector>.json   its scores of held-out good images
+    probes/                        a few held-out images; recipe.toml knows their scores
+
+Every path in it is relative: the folder can be moved. What it promises: ``docs/recipes.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.clip import BundleInfo
+from clipvet.detectors.engine._results import DetectorSpec
+from clipvet.detectors.errors import RecipeError, UsageError
+from clipvet.detectors.frames._decode_policy import DecodePolicy
+from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._calibration import Calibration, Threshold, joint_thresholds
+from clipvet.detectors.recipes._files import (
+    hash_files,
+    read_calibration,
+    verify_files,
+    write_calibration,
+)
+from clipvet.detectors.recipes._tables import (
+    RECIPE_FILE,
+    BoundBundle,
+    DecodeTable,
+    DetectorTable,
+    ProbeTable,
+    QueryTable,
+    RecipeFile,
+    RegionTable,
+    TilingTable,
+    artefact_path,
+    calibration_path,
+    found_name,
+    stored_name,
+)
+
+__all__ = ["BoundBundle", "Probe", "Recipe", "check_free"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A held-out good image and what it scored when the recipe was fitted.
+
+    Attributes:
+        file: the image.
+        image: its id among the images of the fit.
+        scores: detector -> raw score.
+    """
+
+    file: Path
+    image: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe:
+    """Everything that decides what an image of this task scores, and what that means.
+
+    Attributes:
+        specs: the detectors with their options and what they learned.
+        bundles: what they were fitted on, the task's own first.
+        calibrations: detector id -> its scores of held-out good images.
+        rate: promised rate of false alarms of the verdict.
+        gates: ids of the detectors that make a verdict ``abstain`` instead of ``flag``.
+        combination: how detectors make one verdict: "any" of them flags.
+        query: what every image is asked about.
+        region, tiling: how a frame becomes views.
+        decode_policy: how a file becomes a frame.
+        provider: execution provider that computed the calibrations.
+        probes: images to try a machine with.
+        created, version: when and by which version of clipvet; ISO 8601 in UTC.
+        sha256: of ``recipe.toml``, which holds the hash of everything else; set by
+            :meth:`load`.
+    """
+
+    specs: tuple[DetectorSpec, ...]
+    bundles: tuple[BoundBundle, ...]
+    calibrations: Mapping[str, Calibration]
+    rate: float
+    gates: tuple[str, ...] = ()
+    combination: Literal["any"] = "any"
+    query: Query = field(default_factory=Query)
+    region: Region | None = None
+    tiling: Tiling | None = None
+    decode_policy: DecodePolicy = field(default_factory=DecodePolicy)
+    provider: str = ""
+    probes: tuple[Probe, ...] = ()
+    created: str = ""
+    version: str = ""
+    sha256: str = ""
+
+    @property
+    def bundle(self) -> str:
+        """Name or folder of the task's own bundle."""
+        return self.bundles[0].name
+
+    @property
+    def bundle_sha256(self) -> str:
+        """Hash of the task's own bundle."""
+        return self.bundles[0].sha256
+
+    @property
+    def preprocessing_sha256(self) -> str:
+        """Hash of its preprocessing."""
+        return self.bundles[0].preprocessing_sha256
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """Detector id -> threshold. The promise is that of all flags together, and of all gates.
+
+        Raises:
+            UsageError: there are too few held-out images for the rate; names how many it takes.
+        """
+        flags = {k: c for k, c in self.calibrations.items() if k not in self.gates}
+        gates = {k: c for k, c in self.calibrations.items() if k in self.gates}
+        return {
+            **joint_thresholds(flags, self.rate),
+            **joint_thresholds(gates, self.rate, outcome="abstain"),
+        }
+
+    def map_threshold(self, detector: str) -> float | None:
+        """Local score from which a region is reported: good maps stay below it at this rate."""
+        calibration = self.calibrations.get(detector)
+        return None if calibration is None else calibration.map_threshold(self.rate)
+
+    def heatmap_range(self, detector: str) -> tuple[float, float] | None:
+        """Lowest and highest score that pictures of a detector show; None without heatmaps."""
+        calibration = self.calibrations.get(detector)
+        return None if calibration is None else calibration.heatmap_range(self.rate)
+
+    def check(self, infos: Iterable[BundleInfo], provider: str | None = None) -> list[str]:
+        """Compare the bundles and the provider at hand with those of the fit.
+
+        Args:
+            infos: of the bundles in use, the task's own first.
+            provider: execution provider in use.
+
+        Returns:
+            sentences of warning: another provider rounds differently.
+
+        Raises:
+            RecipeError: another bundle or another preprocessing: no threshold would hold.
+        """
+        given = list(infos)
+        if len(given) != len(self.bundles):
+            raise RecipeError(
+                f"the recipe was fitted on {len(self.bundles)} bundles, this run has {len(given)}"
+            )
+        for bound, info in zip(self.bundles, given, strict=True):
+            if info.sha256 != bound.sha256:
+                raise RecipeError(
+                    f"the recipe was fitted on bundle {bound.id} ({bound.sha256[:12]}), this is "
+                    f"{info.id} ({info.sha256[:12]}): use that bundle or fit again"
+                )
+            if info.preprocessing_sha256 != bound.preprocessing_sha256:
+                raise RecipeError(
+                    f"bundle {info.id} preprocesses images in another way than when the recipe "
+                    "was fitted: use that bundle or fit again"
+                )
+        if provider is None or provider == self.provider:
+            return []
+        sentence = (
+            f"the recipe was calibrated on {self.provider}, this is {provider}: scores can differ "
+            "in the last digits, and with them the verdict of an image at the threshold"
+        )
+        return [sentence]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the folder: completely, or not at all.
+
+        Artefacts and probes are copied from where this recipe's paths point.
+
+        Raises:
+            UsageError: the folder exists and is not empty.
+        """
+        out = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
+        check_free(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}.part"
+        part.mkdir()
+        try:
+            self._write(part, out)
+            part.replace(out)  # an empty folder gives way, a full one does not
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a recipe and verify every file of it.
+
+        Raises:
+            RecipeError: no recipe, or a file is absent, changed, or not one of its own.
+        """
+        folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
+        table, data = RecipeFile.read(folder)
+        verify_files(folder, table.files)
+        try:
+            recipe = cls(
+                specs=tuple(one.spec(folder) for one in table.detectors),
+                bundles=tuple(
+                    one.model_copy(update={"name": found_name(one.name, folder)})
+                    for one in table.bundles
+                ),
+                calibrations={
+                    one.id: read_calibration(calibration_path(folder, one.id), one.id)
+                    for one in table.detectors
+                },
+                rate=table.false_alarm,
+                gates=table.gates,
+                combination=table.combination,
+                query=Query(**table.query.model_dump()),
+                region=None if table.region is None else table.region.read(folder),
+                tiling=None if table.tiling is None else Tiling(**table.tiling.model_dump()),
+                decode_policy=DecodePolicy(**table.decode.model_dump()),
+                provider=table.provider,
+                probes=tuple(
+                    Probe(file=folder / one.file, image=one.image, scores=one.scores)
+                    for one in table.probes
+                ),
+                created=table.created,
+                version=table.clipvet,
+                sha256=hashlib.sha256(data).hexdigest(),
+            )
+            _ = recipe.thresholds  # now, not at the first image
+        except UsageError as error:
+            raise RecipeError(f"{folder / RECIPE_FILE}: {error}") from error
+        return recipe
+
+    def _write(self, part: Path, out: Path) -> None:
+        for spec in self.specs:
+            if spec.artefact is not None:
+                shutil.copytree(spec.artefact, artefact_path(part, spec.id))
+        (part / "calibrations").mkdir()
+        for detector, calibration in self.calibrations.items():
+            write_calibration(calibration_path(part, detector), detector, calibration)
+        probes = []
+        for number, probe in enumerate(self.probes, start=1):
+            name = f"probes/{number}{probe.file.suffix.lower()}"
+            (part / "probes").mkdir(exist_ok=True)
+            shutil.copyfile(probe.file, part / name)
+            probes.append(ProbeTable(file=name, image=probe.image, scores=dict(probe.scores)))
+        region = None if self.region is None else RegionTable.write(self.region, part)
+        table = RecipeFile(
+            schema="clipvet.recipe/1",
+            created=self.created,
+            clipvet=self.version,
+            provider=self.provider,
+            false_alarm=self.rate,
+            combination=self.combination,
+            gates=self.gates,
+            decode=DecodeTable(**asdict(self.decode_policy)),
+            region=region,
+            tiling=None if self.tiling is None else TilingTable(**asdict(self.tiling)),
+            query=QueryTable(**asdict(self.query)),
+            bundles=tuple(
+                one.model_copy(update={"name": stored_name(one.name, out)}) for one in self.bundles
+            ),
+            detectors=tuple(DetectorTable.of(spec, out) for spec in self.specs),
+            probes=tuple(probes),
+            files=hash_files(part),
+        )
+        (part / RECIPE_FILE).write_text(table.to_toml(), encoding="utf-8")
+
+
+def check_free(folder: Path) -> None:
+    """Raise :class:`UsageError` if a recipe cannot be written here."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise UsageError(f"{folder} is not empty: give a new folder, or remove this one")
+    elif os.path.lexists(folder):
+        raise UsageError(f"{folder} is a file: give a new folder")

@@ -1,0 +1,166 @@
+"""From a frame, its raw results and a recipe to the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import cast
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.errors import FrameError
+from clipvet.detectors.frames._frames import Frame
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.heatmaps._regions import find_regions
+from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.recipes._verdicts import Judged, judge
+from clipvet.detectors.records._records import (
+    DetectionRecord,
+    HeatmapFacts,
+    ImageFacts,
+    ImageStatus,
+    Record,
+    RegionFacts,
+    RuntimeFacts,
+    ThresholdFacts,
+)
+
+__all__ = ["KeepHeatmap", "failed_record", "image_facts", "scored_record"]
+
+KeepHeatmap = Callable[[Heatmap, str, tuple[float, float] | None, str], HeatmapFacts]
+"""(heatmap, name, range, label) -> where it is kept; the name tells the results of one image
+apart."""
+
+
+def image_facts(name: str, frame: Frame) -> ImageFacts:
+    """What the record says about a decoded image."""
+    return ImageFacts(
+        id=name,
+        sha256=frame.sha256,
+        width=frame.width,
+        height=frame.height,
+        orientation=frame.orientation,
+        bit_depth=frame.bit_depth,
+        policy=frame.policy,
+        notes=frame.notes,
+    )
+
+
+def failed_record(image: ImageFacts, error: FrameError, timing_ms: Mapping[str, float]) -> Record:
+    """The record of an image that cannot be judged."""
+    status = cast("ImageStatus", error.status)
+    judgement = judge((), None, status=status, reason=str(error))
+    return Record(
+        image=image,
+        status=status,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        timing_ms=dict(timing_ms),
+    )
+
+
+def scored_record(
+    image: ImageFacts,
+    results: Sequence[RawResult],
+    *,
+    engine: Engine,
+    recipe: Recipe | None,
+    timing_ms: Mapping[str, float],
+    keep: KeepHeatmap | None = None,
+) -> Record:
+    """The record of an image that went through the detectors.
+
+    Args:
+        image: which.
+        results: of the engine.
+        engine: that computed them.
+        recipe: gives thresholds and ranges; without one there is no verdict.
+        timing_ms: per stage.
+        keep: writes a heatmap somewhere; None writes none.
+    """
+    judgement = judge(results, recipe)
+    infos = engine.infos
+    main = next(iter(infos.values()))
+    counts: dict[str, int] = {}
+    detections = []
+    for result, judged in zip(results, judgement.detections, strict=True):
+        number = counts[result.detector] = counts.get(result.detector, 0) + 1
+        name = result.detector if number == 1 else f"{result.detector}.{number}"
+        heatmap = _heatmap_facts(result, judged, name=name, engine=engine, recipe=recipe, keep=keep)
+        bundle = engine.bundle_of(result.detector)
+        own_bundle = None if bundle == main.id else bundle
+        detections.append(_detection(result, judged, heatmap, recipe, own_bundle))
+    return Record(
+        image=image,
+        verdict=judgement.verdict,
+        reasons=judgement.reasons,
+        detections=tuple(detections),
+        runtime=RuntimeFacts(
+            bundle=main.id,
+            bundle_sha256=main.sha256,
+            provider=engine.provider,
+            batch=engine.batch_size,
+        ),
+        timing_ms=dict(timing_ms),
+    )
+
+
+def _detection(
+    result: RawResult,
+    judged: Judged,
+    heatmap: HeatmapFacts | None,
+    recipe: Recipe | None,
+    own_bundle: str | None,
+) -> DetectionRecord:
+    threshold = judged.threshold
+    return DetectionRecord(
+        detector=result.detector,
+        version=result.version,
+        task=result.task,
+        query=_given(result.query),
+        bundle=own_bundle,
+        status=result.status,
+        score=result.value,
+        p_value=judged.p_value,
+        threshold=None if threshold is None else ThresholdFacts(**asdict(threshold)),
+        verdict=judged.verdict,
+        heatmap=heatmap,
+        regions=_regions(result, recipe),
+        details=dict(result.details),
+        error=result.error,
+    )
+
+
+def _heatmap_facts(
+    result: RawResult,
+    judged: Judged,
+    *,
+    name: str,
+    engine: Engine,
+    recipe: Recipe | None,
+    keep: KeepHeatmap | None,
+) -> HeatmapFacts | None:
+    heatmap = result.heatmap
+    if heatmap is None:
+        return None
+    span = None if recipe is None else recipe.heatmap_range(result.detector)
+    span = span or engine.heatmap_range(result.detector)
+    if keep is not None:
+        words = [result.detector, f"score {result.value:.4g}", judged.verdict or "not judged"]
+        return keep(heatmap, name, span, "  ".join(words))
+    rows, columns = heatmap.grid.shape
+    return HeatmapFacts(grid=(rows, columns), box=heatmap.box, range=span)
+
+
+def _regions(result: RawResult, recipe: Recipe | None) -> tuple[RegionFacts, ...]:
+    """Parts above the calibrated threshold of the map; without one there is nothing to cut at."""
+    threshold = None if recipe is None else recipe.map_threshold(result.detector)
+    if threshold is None or result.heatmap is None:
+        return ()
+    return tuple(RegionFacts(**asdict(r)) for r in find_regions(result.heatmap, threshold))
+
+
+def _given(query: Query | None) -> dict[str, str | tuple[str, ...]] | None:
+    given = {key: value for key, value in asdict(query).items() if value} if query else {}
+    return given or None

@@ -1,0 +1,130 @@
+"""What a run is asked to do, and the configuration that decides whether it may resume."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.clip import Device
+from clipvet.detectors.engine._engine import Engine
+from clipvet.detectors.engine._results import DetectorSpec
+from clipvet.detectors.errors import UsageError
+from clipvet.detectors.frames._decode_policy import DecodePolicy
+from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
+
+__all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe"]
+
+DEFAULT_DETECTORS: Final = ("winclip",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A run over files and folders.
+
+    Attributes:
+        sources: files and folders; may be a stream of them.
+        out: the run folder.
+        specs: detectors; empty takes ``DEFAULT_DETECTORS``. Not beside a recipe.
+        recipe: folder of a recipe: it brings detectors, bundle, region, tiling, decode policy
+            and query itself.
+        bundle: name or folder; None is the embedded one.
+        query: what every image is asked about.
+        references: good images that detectors learn from before the run.
+        region, tiling, decode_policy: how files become views.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        batch_size: views per call of the encoder.
+        workers: decoding threads; None is one per core, at most 8.
+        heatmaps: what is written of them.
+        table: ``csv`` or ``parquet`` beside ``records.jsonl``.
+        fresh: replace the run that is in ``out``.
+        verify: compare the content, too, of files that have a record.
+        all_files: make a record for every file.
+    """
+
+    sources: Iterable[Path]
+    out: Path
+    specs: Sequence[DetectorSpec] = ()
+    recipe: Path | None = None
+    bundle: str | None = None
+    query: Query = field(default_factory=Query)
+    references: Path | None = None
+    region: Region | None = None
+    tiling: Tiling | None = None
+    decode_policy: DecodePolicy = field(default_factory=DecodePolicy)
+    device: Device = "auto"
+    batch_size: int = 8
+    workers: int | None = None
+    heatmaps: HeatmapMode = "overlay"
+    table: TableFormat = "jsonl"
+    fresh: bool = False
+    verify: bool = False
+    all_files: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"{self.workers} workers are none: give at least 1")
+        if self.recipe is None:
+            return
+        fixed = {
+            "detectors": self.specs,
+            "a bundle": self.bundle,
+            "a query": self.query != Query(),
+            "references": self.references,
+            "a region": self.region,
+            "tiles": self.tiling,
+            "a decode policy": self.decode_policy != DecodePolicy(),
+        }
+        given = [name for name, value in fixed.items() if value]
+        if given:
+            message = f"a recipe fixes {given[0]} itself: leave it out, or run without the recipe"
+            raise UsageError(message)
+
+    @property
+    def threads(self) -> int:
+        """Decoding threads."""
+        return self.workers or min(8, len(os.sched_getaffinity(0)))
+
+
+def describe(
+    config: RunConfig, engine: Engine, recipe: Recipe | None, references: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that changes a score or a file of the run, JSON-able.
+
+    Args:
+        config: of the run.
+        engine: made from it: options with their defaults, bundles with their hashes.
+        recipe: of the run.
+        references: sha256 of each reference image, in order.
+    """
+    query = config.query if recipe is None else recipe.query
+    policy = config.decode_policy if recipe is None else recipe.decode_policy
+    return {
+        "clipvet": metadata.version("clipvet"),
+        "detectors": [
+            {
+                "id": slot.id,
+                "version": slot.version,
+                "dist": f"{slot.entry.dist} {slot.entry.version}",
+                "bundle": engine.bundle_of(slot.id),
+                "options": slot.options.model_dump(mode="json"),
+            }
+            for slot in engine.slots
+        ],
+        "bundles": {info.id: info.sha256 for info in engine.infos.values()},
+        "provider": engine.provider,
+        "batch": engine.batch_size,
+        "recipe": None if recipe is None else recipe.sha256,
+        "query": {key: value for key, value in asdict(query).items() if value},
+        "references": list(references),
+        "region": None if engine.region is None else engine.region.describe(),
+        "tiling": None if engine.tiling is None else asdict(engine.tiling),
+        "decode": {**asdict(policy), "background": list(policy.background)},
+        "heatmaps": config.heatmaps,
+    }

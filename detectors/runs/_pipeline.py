@@ -1,0 +1,157 @@
+"""From files to records: decode threads, one encoder, detectors, verdict, pictures; in order.
+
+Every stage pulls from the one before it and works a bounded number of images ahead, so memory
+does not grow with the number of images, and records come in the order of the files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from clipvet.detectors.engine._merging import PlannedFrame
+from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.errors import FrameError
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.records._build import failed_record, image_facts, scored_record
+from clipvet.detectors.records._records import HeatmapFacts, ImageFacts, Record
+from clipvet.detectors.runs._setup import RunSetup
+from clipvet.detectors.runs._sinks import HeatmapFiles
+from clipvet.detectors.runs._walk import FoundFile
+
+__all__ = ["Made", "make_records"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_MOST_FAILURES_IN_A_BATCH = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """One record, and the seconds that each stage spent on it."""
+
+    record: Record
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Decoded:
+    """One file: its views, or why there are none."""
+
+    found: FoundFile
+    plan: PlannedFrame | None = None
+    error: FrameError | None = None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scored:
+    decoded: _Decoded
+    results: Sequence[RawResult] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def make_records(
+    files: Iterable[FoundFile], setup: RunSetup, heatmaps: HeatmapFiles, *, threads: int
+) -> Iterator[Made]:
+    """Make the record of each file, in order; pictures are on disk when a record comes out."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="clipvet")
+    ahead = 2 * threads
+    try:
+        decoded = _in_order(pool, partial(_decode, setup), files, ahead)
+        scored = _scored(decoded, setup)
+        yield from _in_order(pool, partial(_finish, setup, heatmaps), scored, ahead)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
+) -> Iterator[Result]:
+    """Results in the order of the items, at most ``ahead`` of them in the making."""
+    running: deque[Future[Result]] = deque()
+    for item in items:
+        running.append(pool.submit(work, item))
+        if len(running) > ahead:
+            yield running.popleft().result()
+    while running:
+        yield running.popleft().result()
+
+
+def _decode(setup: RunSetup, found: FoundFile) -> _Decoded:
+    start = time.perf_counter()
+    try:
+        plan = setup.engine.plan(setup.reader.read(found.path))
+    except FrameError as error:
+        return _Decoded(found=found, error=error, seconds=time.perf_counter() - start)
+    return _Decoded(found=found, plan=plan, seconds=time.perf_counter() - start)
+
+
+def _scored(decoded: Iterable[_Decoded], setup: RunSetup) -> Iterator[_Scored]:
+    """Encode and score as many images at a time as fill a batch of views."""
+    waiting: list[_Decoded] = []
+    views = failures = 0
+    for one in decoded:
+        waiting.append(one)
+        views += len(one.plan.views) if one.plan else 0
+        failures += one.plan is None
+        if views >= setup.engine.batch_size or failures >= _MOST_FAILURES_IN_A_BATCH:
+            yield from _score(waiting, setup)
+            waiting, views, failures = [], 0, 0
+    yield from _score(waiting, setup)
+
+
+def _score(batch: Sequence[_Decoded], setup: RunSetup) -> Iterator[_Scored]:
+    engine = setup.engine
+    plans = [one.plan for one in batch if one.plan is not None]
+    before = dict(engine.seconds)
+    results = iter(engine.score(plans, [(setup.query,)] * len(plans)))
+    spent = {stage: total - before.get(stage, 0.0) for stage, total in engine.seconds.items()}
+    views = sum(len(plan.views) for plan in plans)
+    for one in batch:
+        if one.plan is None:
+            yield _Scored(decoded=one)
+            continue
+        share = len(one.plan.views) / views
+        seconds = {stage: share * total for stage, total in spent.items()}
+        yield _Scored(decoded=one, results=next(results), seconds=seconds)
+
+
+def _finish(setup: RunSetup, heatmaps: HeatmapFiles, scored: _Scored) -> Made:
+    start = time.perf_counter()
+    one = scored.decoded
+    seconds = {"decode": one.seconds, **scored.seconds}
+    timing = {stage: round(1000 * spent, 3) for stage, spent in seconds.items()}
+    if one.plan is None:
+        assert one.error is not None
+        record = failed_record(_facts(ImageFacts(id=one.found.id), one.found), one.error, timing)
+    else:
+        frame = one.plan.frame
+
+        def keep(
+            heatmap: Heatmap, name: str, span: tuple[float, float] | None, label: str
+        ) -> HeatmapFacts:
+            name = f"{one.found.id}.{name}"
+            return heatmaps.write(frame, heatmap, name=name, span=span, label=label)
+
+        record = scored_record(
+            _facts(image_facts(one.found.id, frame), one.found),
+            scored.results,
+            engine=setup.engine,
+            recipe=setup.recipe,
+            timing_ms=timing,
+            keep=keep,
+        )
+    return Made(record=record, seconds={**seconds, "files": time.perf_counter() - start})
+
+
+def _facts(image: ImageFacts, found: FoundFile) -> ImageFacts:
+    if found.size < 0:
+        return image
+    return image.model_copy(update={"size": found.size, "mtime_ns": found.mtime_ns})

@@ -1,0 +1,159 @@
+"""What a run says about itself: progress, ``run.json``, the summary."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from clipvet.detectors.runs._folder import RunFolder
+from clipvet.detectors.runs._pipeline import Made
+from clipvet.detectors.runs._setup import RunSetup
+from clipvet.detectors.runs._tally import RunSummary, Tally
+from clipvet.detectors.runs._walk import FoundFile, Walk
+
+__all__ = ["Progress", "RunReport"]
+
+_SAVE_EVERY_S = 5.0
+_PACKAGES = ("clipvet", "numpy", "Pillow", "onnxruntime", "onnxruntime-gpu", "scikit-learn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run is.
+
+    Attributes:
+        done: images of this call, those with an earlier record included.
+        total: images in all; None for a stream.
+        flagged, failed: of the whole run folder.
+    """
+
+    done: int
+    total: int | None
+    flagged: int
+    failed: int
+
+
+class RunReport:
+    """Keeps count of one call of ``run``.
+
+    Args:
+        folder: whose ``run.json`` is kept up to date.
+        setup: what computes the scores.
+        tally: of everything in the folder.
+        walk: that finds the files.
+        total: how many it will find.
+    """
+
+    def __init__(
+        self, folder: RunFolder, setup: RunSetup, tally: Tally, walk: Walk, *, total: int | None
+    ) -> None:
+        self._folder = folder
+        self._setup = setup
+        self._tally = tally
+        self._walk = walk
+        self._total = total
+        self._done = 0
+        self._unsynced = 0
+        self._stages: dict[str, float] = {}
+        self._start = self._saved = time.perf_counter()
+        self._calls_before = setup.engine.encoder_calls
+        self._earlier: dict[str, Any] = dict(folder.state)
+        self._started = datetime.now(UTC)
+
+    def passes(self, found: FoundFile) -> bool:
+        """True, and counted, if a file has its record already."""
+        done = self._folder.is_done(found)
+        self._done += done
+        return done
+
+    def before(self, made: Made) -> None:
+        """Account for a record that is about to be written."""
+        for stage, seconds in made.seconds.items():
+            self._stages[stage] = self._stages.get(stage, 0.0) + seconds
+        self._done += 1
+        self._unsynced += 1
+        if len(self._folder.state["sources"]) != len(self._walk.labels.roots):
+            self.save("running")  # a record's label is on disk before the record
+        elif self._unsynced > self._setup.engine.batch_size:
+            self._folder.sync()
+            self._unsynced = 0
+            if time.perf_counter() - self._saved > _SAVE_EVERY_S:
+                self.save("running")
+
+    def progress(self) -> Progress:
+        """Where the run is."""
+        return Progress(
+            done=self._done,
+            total=self._total,
+            flagged=self._tally.flagged,
+            failed=self._tally.failed,
+        )
+
+    def save(self, status: Literal["running", "interrupted", "failed", "finished"]) -> None:
+        """Bring ``run.json`` up to date."""
+        engine = self._setup.engine
+        now = datetime.now(UTC)
+        earlier = self._earlier
+        self._folder.save(
+            status=status,
+            versions=_versions(),
+            bundles={
+                name: {"id": info.id, "sha256": info.sha256, "licence": info.licence}
+                for name, info in engine.infos.items()
+            },
+            provider=engine.provider,
+            sources={label: str(root) for label, root in self._walk.labels.roots.items()},
+            counts=self._tally.counts(),
+            ignored=dict(sorted(self._walk.ignored.items())),
+            problems=list(self._walk.problems),
+            encoder_calls=earlier.get("encoder_calls", 0) + self._encoder_calls(),
+            seconds={
+                **{stage: round(spent, 3) for stage, spent in sorted(self._stages.items())},
+                "wall": round(time.perf_counter() - self._start, 3),
+            },
+            calls=earlier.get("calls", 0) + 1,
+            started=earlier.get("started", self._started.isoformat(timespec="seconds")),
+            finished=now.isoformat(timespec="seconds") if status == "finished" else None,
+            warnings=self._warnings(),
+        )
+        self._saved = time.perf_counter()
+
+    def summary(self, table: Path | None) -> RunSummary:
+        """The end of the run."""
+        engine = self._setup.engine
+        return RunSummary(
+            out=self._folder.path,
+            tally=self._tally,
+            resumed=self._folder.resumed,
+            ignored=dict(self._walk.ignored),
+            problems=list(self._walk.problems),
+            encoder_calls=self._encoder_calls(),
+            seconds=time.perf_counter() - self._start,
+            stages=dict(self._stages),
+            warnings=self._warnings(),
+            bundles={info.id: info.description for info in engine.infos.values()},
+            provider=engine.provider,
+            object=self._setup.query.object,
+            table=table,
+        )
+
+    def _encoder_calls(self) -> int:
+        return self._setup.engine.encoder_calls - self._calls_before
+
+    def _warnings(self) -> list[str]:
+        return [*self._setup.warnings, *self._setup.engine.warnings]
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version(), "system": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

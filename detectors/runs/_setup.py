@@ -1,0 +1,142 @@
+"""Everything that can fail before the first image, done before the first image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from clipvet.detectors._detector import Query
+from clipvet.detectors.engine._engine import Engine, FeatureRuntime
+from clipvet.detectors.engine._results import DetectorSpec
+from clipvet.detectors.errors import FrameError, UsageError
+from clipvet.detectors.frames._frames import Frame
+from clipvet.detectors.heatmaps._heatmaps import Heatmap
+from clipvet.detectors.heatmaps._regions import find_regions
+from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig, describe
+from clipvet.detectors.runs._reading import FileReader
+from clipvet.detectors.runs._sinks import check_format
+from clipvet.detectors.runs._walk import Walk
+
+__all__ = ["RunSetup", "set_up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSetup:
+    """What a run works with.
+
+    Attributes:
+        engine: warm, fitted on the references if there are any.
+        recipe: or None.
+        query: that every image is asked.
+        reader: of files.
+        configuration: JSON-able, see ``describe``.
+        warnings: of the setup.
+    """
+
+    engine: Engine
+    recipe: Recipe | None
+    query: Query
+    reader: FileReader
+    configuration: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def set_up(
+    config: RunConfig,
+    *,
+    host: Host,
+    runtime_factory: Callable[..., FeatureRuntime] | None = None,
+) -> RunSetup:
+    """Load the recipe, open the engine, learn from references, warm up.
+
+    Raises:
+        UsageError: the configuration contradicts itself.
+        UnfitEnvironment: something on this machine does not serve.
+    """
+    check_format(config.table)
+    recipe = None if config.recipe is None else Recipe.load(config.recipe)
+    if recipe is not None:
+        _check_regions(recipe)
+    fixed = config if recipe is None else recipe
+    engine = Engine(
+        _specs(config) if recipe is None else recipe.specs,
+        host=host,
+        bundle=fixed.bundle,
+        region=fixed.region,
+        tiling=fixed.tiling,
+        device=config.device,
+        batch_size=config.batch_size,
+        runtime_factory=runtime_factory,
+    )
+    try:
+        query = fixed.query
+        if recipe is None and query.object is None:
+            query = replace(query, object="object")
+        reader = FileReader(host.readers, fixed.decode_policy)
+        references: list[str] = []
+        warnings: list[str] = []
+        if config.references is not None:
+            references, warnings = _learn(engine, config, reader, query)
+        engine.warmup()
+        if recipe is not None:
+            warnings += recipe.check(engine.infos.values(), engine.provider)
+        configuration = describe(config, engine, recipe, references)
+    except BaseException:
+        engine.close()
+        raise
+    return RunSetup(
+        engine=engine,
+        recipe=recipe,
+        query=query,
+        reader=reader,
+        configuration=configuration,
+        warnings=tuple(warnings),
+    )
+
+
+def _check_regions(recipe: Recipe) -> None:
+    """Raise :class:`MissingDependency` now if regions could not be found later."""
+    if any(recipe.map_threshold(spec.id) is not None for spec in recipe.specs):
+        nothing = Heatmap(grid=np.zeros((1, 1), np.float32), box=(0, 0, 1, 1), image_size=(1, 1))
+        find_regions(nothing, 1.0)
+
+
+def _specs(config: RunConfig) -> tuple[DetectorSpec, ...]:
+    return tuple(config.specs) or tuple(DetectorSpec(id=name) for name in DEFAULT_DETECTORS)
+
+
+def _learn(
+    engine: Engine, config: RunConfig, reader: FileReader, query: Query
+) -> tuple[list[str], list[str]]:
+    """Fit what learns; returns the hashes of the references and what went wrong with them."""
+    folder = config.references
+    assert folder is not None
+    learners = [slot.id for slot in engine.slots if slot.entry.cls.learns]
+    if not learners:
+        names = ", ".join(slot.id for slot in engine.slots)
+        raise UsageError(f"--references: {names} cannot learn from images: leave it out")
+    if not folder.exists():
+        raise UsageError(f"--references {folder}: no such file or folder")
+    hashes: dict[str, None] = {}
+    warnings: dict[str, None] = {}
+
+    def frames() -> Iterator[Frame]:
+        for found in Walk(sources=[folder], takes=reader.takes):
+            try:
+                frame = reader.read(found.path)
+            except FrameError as error:
+                warnings[f"reference left out: {error}"] = None
+                continue
+            hashes[f"{found.id} {frame.sha256}"] = None
+            yield frame
+
+    for name in learners:
+        engine.fit(name, frames(), query)
+    if not hashes:
+        raise UsageError(f"--references {folder}: no picture in it could be read")
+    return list(hashes), list(warnings)
