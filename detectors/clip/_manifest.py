@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,7 +93,11 @@ class FileFacts(_Frozen):
 
 
 class Manifest(_Frozen):
-    """The content of ``manifest.json``."""
+    """The content of ``manifest.json``.
+
+    ``options`` names, for each detector, options that suit this bundle better than the published
+    ones; they hold where a run says nothing else.
+    """
 
     schema_: Literal["clipvet.bundle/1"] = Field(alias="schema", default="clipvet.bundle/1")
     name: str
@@ -108,6 +112,7 @@ class Manifest(_Frozen):
     text: TextFacts
     preprocessing: Preprocessing
     features: dict[str, tuple[int, ...]]
+    options: dict[str, dict[str, Any]] = {}
     files: dict[str, FileFacts]
 
     @classmethod

@@ -10,12 +10,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from clipvet.detectors._detector import Batch, Query, Score
 from clipvet.detectors.clip import BundleInfo, Device
+from clipvet.detectors.engine._advice import advised
 from clipvet.detectors.engine._containment import Failure, pick, read_only
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
@@ -70,15 +72,18 @@ class Engine:
         self.region = region
         self.tiling = tiling
         self.warnings: list[str] = []
+        name = None if bundle is None else str(bundle)
+        if runtime_factory is None:
+            specs, self.warnings = advised(specs, host=host, bundle=name)
         self.seconds: dict[str, float] = {}
         self._lock = threading.Lock()
-        make = runtime_factory or (lambda name, **rest: open_runtime(name, host=host, **rest))
+        make = runtime_factory or partial(open_runtime, host=host)
         self.runtimes: dict[str, FeatureRuntime] = {}
         try:
             self._slots = build_slots(
                 specs,
                 host=host,
-                bundle=None if bundle is None else str(bundle),
+                bundle=name,
                 runtimes=self.runtimes,
                 make_runtime=lambda name, needs: make(
                     name, needs=needs, device=device, batch_size=batch_size, threads=threads

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvet.detectors._detector import Query
+from clipvet.detectors.engine._advice import advised
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._merging import PlannedFrame
 from clipvet.detectors.engine._results import DetectorSpec
@@ -80,7 +81,10 @@ def fit(
     """
     start = time.perf_counter()
     check_free(config.out)
-    specs = tuple(_complete(spec, host) for spec in config.specs)
+    chosen, advice = list(config.specs), list[str]()
+    if runtime_factory is None:
+        chosen, advice = advised(config.specs, host=host, bundle=_portable(config.bundle, host))
+    specs = tuple(_complete(spec, host) for spec in chosen)
     learning = [spec.id for spec in specs if host.detector(spec.id).cls.learns]
     plan = FitPlan.of(config, learning)
     query = config.query if config.query.object else replace(config.query, object="object")
@@ -155,7 +159,7 @@ def fit(
             held_out=len(scored),
             left_out=tuple(images.left_out),
             stricter=stricter,
-            warnings=(*engine.warnings, *good.problems),
+            warnings=(*advice, *engine.warnings, *good.problems),
             encoder_calls=engine.encoder_calls,
             seconds=time.perf_counter() - start,
         )

@@ -41,15 +41,19 @@ class WinClip(Detector):
     needs: frozenset[str] = frozenset({"cls_embed", "win2_embed", "win3_embed", "hidden_4"})
     Options: ClassVar[type[WinClipOptions]] = WinClipOptions
     learns: ClassVar[bool] = True
-    heatmap_range: tuple[float, float] = (0.0, 1.0)
     options: WinClipOptions
 
     def __init__(self, options: WinClipOptions | None = None) -> None:
         super().__init__(options)
         self.memory_: Memory | None = None
         self.needs = self._needs()
-        if self.options.fusion == "sum":
-            self.heatmap_range = (0.0, 2.0)
+
+    @property
+    def heatmap_range(self) -> tuple[float, float]:
+        """For pictures without a recipe; distances to references are small numbers."""
+        if self.memory_ is not None and self.options.fusion == "references":
+            return (0.0, 0.1)
+        return (0.0, 2.0) if self.options.fusion == "sum" else (0.0, 1.0)
 
     def prepare(self, context: Context) -> None:
         """Lay out the windows; check that the references, if any, belong to this bundle.
@@ -136,7 +140,8 @@ class WinClip(Detector):
             patches = self._patches(features, index)
             distance = distance_map(patches, windows, covers=self.covers_, banks=memory.banks)
             largest = float(distance.max())
-            value, details["reference_score"] = (text + largest) / 2, largest
+            details["reference_score"] = largest
+            value = largest if self.options.image_score == "references" else (text + largest) / 2
             heatmap = self._fuse(heatmap, distance)
         if self.options.image_score == "map_max" and heatmap is not None:
             value = float(heatmap.max())
@@ -148,7 +153,7 @@ class WinClip(Detector):
     def _fuse(
         self, text_map: NDArray[np.float64] | None, distance: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        if text_map is None:
+        if text_map is None or self.options.fusion == "references":
             return distance
         total = text_map + distance
         return total if self.options.fusion == "sum" else total / 2

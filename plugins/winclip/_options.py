@@ -11,7 +11,11 @@ from clipvet.plugins.winclip._prompts import TemplateSet
 
 __all__ = ["WinClipOptions"]
 
-_ANOMALIB: dict[str, Any] = {"templates": 21, "patch_tokens": "ln_post"}
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "anomalib": {"templates": 21, "patch_tokens": "ln_post"},
+    "visual": {"fusion": "references", "image_score": "references"},
+}
 
 # Settings that change nothing without references, and that are no part of the method at all.
 _FEW_SHOT_ONLY = {"patch_tokens", "fusion"}
@@ -21,10 +25,10 @@ _NOT_METHOD = {"variant", "max_references"}
 class WinClipOptions(DetectorOptions):
     """Options of WinCLIP; the defaults are the paper's."""
 
-    variant: Literal["paper", "anomalib"] = Field(
+    variant: Literal["paper", "anomalib", "visual"] = Field(
         default="paper",
         description='whose choices are the defaults; "anomalib" means templates 21 and '
-        'patch_tokens "ln_post"',
+        'patch_tokens "ln_post"; "visual" means that fusion and image_score are "references"',
     )
     templates: TemplateSet = Field(
         default=22, description="prompt templates: 22 as published, 21 as in anomalib"
@@ -59,13 +63,16 @@ class WinClipOptions(DetectorOptions):
     patch_tokens: Literal["raw", "ln_post"] = Field(
         default="raw", description="patches compared with references: before or after ln_post"
     )
-    fusion: Literal["mean", "sum"] = Field(
-        default="mean", description="of the text map and the reference map"
+    fusion: Literal["mean", "sum", "references"] = Field(
+        default="mean",
+        description="of the text map and the reference map; references: the latter alone, once "
+        "there are references",
     )
-    image_score: Literal["paper", "map_max"] = Field(
+    image_score: Literal["paper", "map_max", "references"] = Field(
         default="paper",
         description="paper: text score of the image, averaged with the largest entry of the "
-        "reference map if there are references; map_max: largest cell of the heatmap",
+        "reference map if there are references; map_max: largest cell of the heatmap; "
+        "references: largest entry of the reference map alone, once there are references",
     )
     max_references: int = Field(
         default=32, ge=0, description="how many good images fit keeps; 0 stays zero-shot"
@@ -74,8 +81,8 @@ class WinClipOptions(DetectorOptions):
     @model_validator(mode="before")
     @classmethod
     def _variant_fills_gaps(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("variant") == "anomalib":
-            return {**_ANOMALIB, **given}
+        if isinstance(given, dict):
+            return {**_VARIANTS.get(str(given.get("variant")), {}), **given}
         return given
 
     @field_validator("scales")
@@ -95,6 +102,8 @@ class WinClipOptions(DetectorOptions):
         """The variant in words: the method, and every effective setting that is not the paper's."""
         paper = WinClipOptions()
         hidden = _NOT_METHOD if shots else _NOT_METHOD | _FEW_SHOT_ONLY
+        if not shots and self.image_score == "references":
+            hidden = hidden | {"image_score"}
         settings = [
             f"{name}={_brief(getattr(self, name))}"
             for name in type(self).model_fields

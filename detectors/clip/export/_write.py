@@ -52,6 +52,7 @@ def write_bundle(
     std: tuple[float, float, float] = CLIP_STD,
     vv_start: int | None = None,
     position_interpolation: PositionInterpolation = "bicubic-antialias",
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Bundle:
     """Write all files of a bundle; the folder appears only when it is complete.
 
@@ -72,6 +73,7 @@ def write_bundle(
         std: per channel.
         vv_start: first block of ``vv_local`` (default: AnomalyCLIP's, by ratio).
         position_interpolation: how positions are fitted to another image size.
+        options: detector -> options that suit this bundle better than the published ones.
 
     Raises:
         UsageError: the folder is in use, a parameter is missing or has the wrong shape, or the
@@ -137,6 +139,7 @@ def write_bundle(
                 std=std,
             ),
             features=features,
+            options={name: dict(values) for name, values in (options or {}).items()},
             files={
                 path.name: FileFacts(bytes=path.stat().st_size, sha256=sha256_of(path))
                 for path in sorted(work.iterdir())

@@ -143,7 +143,33 @@ def test_sum_is_twice_the_mean(make_detector: Any, make_batch: Any) -> None:
         maps[fusion] = detector.score(make_batch([2], NAME))[0][0].heatmap
     np.testing.assert_allclose(maps["sum"], 2 * maps["mean"], rtol=1e-6)
     assert make_detector(fusion="sum").heatmap_range == (0.0, 2.0)
-    assert WinClip.heatmap_range == (0.0, 1.0)
+    assert make_detector().heatmap_range == (0.0, 1.0)
+
+
+def test_visual_variant_listens_to_references_alone(make_detector: Any, make_batch: Any) -> None:
+    paper, visual = make_detector(), make_detector(variant="visual")
+    for detector in (paper, visual):
+        detector.fit([make_batch([0])])
+    one, other = (d.score(make_batch([2], NAME))[0][0] for d in (paper, visual))
+    assert other.value == np.float32(one.details["reference_score"])
+    assert other.value == other.heatmap.max()
+    # The paper's map is the mean of the text map and this one.
+    assert not np.array_equal(one.heatmap, other.heatmap)
+    method = other.details["method"]
+    assert method == "WinCLIP+ 1-shot (fusion=references, image_score=references)"
+    assert visual.heatmap_range == (0.0, 0.1)
+
+
+def test_visual_variant_is_the_paper_s_until_there_are_references(
+    make_detector: Any, make_batch: Any
+) -> None:
+    one, other = (
+        make_detector(variant=variant).score(make_batch([2], NAME))[0][0]
+        for variant in ("paper", "visual")
+    )
+    assert one.value == other.value
+    np.testing.assert_array_equal(one.heatmap, other.heatmap)
+    assert other.details["method"] == "WinCLIP zero-shot"
 
 
 def test_raw_patches_leave_the_class_token_out(
