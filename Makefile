@@ -6,11 +6,11 @@ VENV   := .venvs
 ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow lint types format wheel bench bench-env sample-data clean
+.PHONY: help demo test test-slow lint types format wheel bench bench-env sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
-	@$(VENV)/demo/bin/detect run sample_data/parts sample_data/mixed \
+	@$(VENV)/demo/bin/detect run sample_data/parts/good sample_data/parts/defect sample_data/mixed \
 	    --recipe sample_data/recipe --heatmaps overlay --out clipvet-runs/demo --fresh; \
 	    code=$$?; case $$code in 0|1|3) ;; *) exit $$code;; esac
 	@echo "Pictures: clipvet-runs/demo/overlays   Records: clipvet-runs/demo/records.jsonl"
@@ -40,14 +40,17 @@ wheel: $(VENV)/test/.ready
 	$(VENV)/test/bin/python -m build --no-isolation --wheel --outdir dist . > /dev/null
 	$(VENV)/test/bin/python $(PIP) --no-deps --force-reinstall dist/*.whl
 
+## lint: ruff, on every room
 lint: $(VENV)/test/.ready
 	$(VENV)/test/bin/ruff check .
 	$(VENV)/test/bin/ruff format --check .
 
+## types: mypy --strict, on the installed wheel
 types: wheel
 	$(VENV)/test/bin/mypy $(addprefix -p ,$(ROOMS))
 	$(VENV)/test/bin/mypy training benchmarks
 
+## format: let ruff rewrite what it can
 format: $(VENV)/test/.ready
 	$(VENV)/test/bin/ruff check --fix .
 	$(VENV)/test/bin/ruff format .
@@ -57,6 +60,7 @@ bench-env:
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python $(PIP) anomalib==2.7.0 open_clip_torch==2.24.0
 
+## bench: WinCLIP beside anomalib and open_clip; writes benchmarks/RESULTS.md
 bench: wheel
 	$(VENV)/test/bin/python benchmarks/winclip.py --anomalib-python $(VENV)/bench/bin/python
 
@@ -64,7 +68,13 @@ bench: wheel
 sample-data: wheel
 	$(VENV)/test/bin/python -m training.sample_data sample_data
 	rm -rf sample_data/recipe
-	$(VENV)/test/bin/detect fit sample_data/parts/good --out sample_data/recipe
+	$(VENV)/test/bin/detect fit sample_data/parts/good --out sample_data/recipe \
+	    --shots 3 --false-alarm 0.05
 
+## clean: remove environments and builds
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+## help: this list
+help:
+	@sed -n 's/^## //p' Makefile
