@@ -1,0 +1,1 @@
+"""The renderer and the training of the embedded CLIP ``mini``; run as scripts, never installed."""

@@ -1,0 +1,235 @@
+"""Train ``mini``: ``python -m training.train --out training/runs/mini --minutes 50``.
+
+The schedule follows the time spent, so the run ends when its budget does; a killed run resumes
+from its last checkpoint when the same command is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from training import losses
+from training import model as clip
+from training.captions import caption, state_pair
+from training.episodes import Episode, EpisodePool
+from training.seeds import SEEDS
+from training.tokenizer import build_tokenizer, encode
+
+__all__ = ["Plan", "Trainer", "main"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Budget and sizes of a run. Phases are (share of the time, side, episodes a step)."""
+
+    minutes: float = 50.0
+    phases: tuple[tuple[float, int, int], ...] = ((0.8, 128, 16), (1.0, 192, 8))
+    rate: float = 7e-4
+    pool: int = 2500
+    windows: int = 6
+    model: dict[str, Any] = dataclasses.field(default_factory=clip.config)
+
+
+class Trainer:
+    """Weights, their running mean, optimiser and counters of one run; saved and resumed whole."""
+
+    def __init__(self, plan: Plan, out: Path) -> None:
+        torch.manual_seed(0)
+        self.plan, self.out = plan, out
+        self.model = clip.build(plan.model)
+        self.heads = losses.Heads()
+        self.tokenizer = build_tokenizer()
+        self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        named = [*self.model.named_parameters(), *self.heads.named_parameters()]
+        named = [(k, p) for k, p in named if p.requires_grad]
+        decayed = [p for k, p in named if p.dim() > 1 and "embedding" not in k]
+        rest = [p for k, p in named if not (p.dim() > 1 and "embedding" not in k)]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
+            lr=plan.rate,
+            betas=(0.9, 0.98),
+        )
+        self.step, self.seconds, self.views, self.seed = 0, 0.0, 0, SEEDS["train"].start
+
+    def save(self) -> None:
+        """Write the checkpoint; the previous one is replaced only when it is complete."""
+        part = self.out / "checkpoint.part"
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "heads": self.heads.state_dict(),
+                "mean": self.mean,
+                "optimiser": self.optimiser.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+                "views": self.views,
+                "seed": self.seed,
+                "plan": dataclasses.asdict(self.plan),
+            },
+            part,
+        )
+        part.replace(self.out / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Take up the checkpoint, if there is one."""
+        path = self.out / "checkpoint.pt"
+        if not path.exists():
+            return False
+        saved = torch.load(path, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.heads.load_state_dict(saved["heads"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.mean, self.step, self.seconds = saved["mean"], saved["step"], saved["seconds"]
+        self.views, self.seed = saved["views"], saved["seed"]
+        return True
+
+    @property
+    def progress(self) -> float:
+        """Share of the time budget that is spent, 0..1."""
+        return min(1.0, self.seconds / (60 * self.plan.minutes))
+
+    def phase(self) -> tuple[int, int]:
+        """Side and episodes a step that are due now."""
+        return next((side, n) for end, side, n in self.plan.phases if self.progress <= end)
+
+    def update(self, batch: list[Episode], rng: np.random.Generator) -> dict[str, float]:
+        """One optimiser step; the value of every term."""
+        warm = min(1.0, (self.step + 1) / 100)
+        cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
+        rate = self.plan.rate * warm * (0.02 + 0.98 * cosine)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            terms = self._terms(batch, rng)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            raise RuntimeError(f"the loss is not finite at step {self.step}: {terms}")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        with torch.no_grad():
+            self.model.logit_scale.clamp_(0, float(np.log(100)))
+            keep = min(0.998, (self.step + 1) / (self.step + 10))
+            for k, v in self.model.state_dict().items():
+                self.mean[k].lerp_(v, 1 - keep)
+        self.step += 1
+        self.views += 2 * len(batch)
+        return {k: float(v.detach()) for k, v in terms.items()}
+
+    def _terms(self, batch: list[Episode], rng: np.random.Generator) -> dict[str, Tensor]:
+        n, side = len(batch), batch[0].images.shape[1]
+        grid = side // self.plan.model["vision_cfg"]["patch_size"]
+        images, masks = _augment(batch, rng)
+        table = clip.positions(
+            grid,
+            self.plan.model["vision_cfg"]["width"],
+            span=float(rng.uniform(14, 18)),
+            shift=float(rng.uniform(-1, 1)),
+        )
+        embedded = clip.tokens(self.model, images, table)
+        raw = clip.finish(self.model, embedded)
+        post = self.model.visual.ln_post(raw)
+        joint = (post @ self.model.visual.proj).float()
+        post, raw = post.float(), raw.float()
+        facts = [f for k in (0, 1) for f in [e.facts[k] for e in batch]]
+        captions = [caption(f, rng) for f in facts]
+        pairs = [state_pair(e.facts[0].name, rng) for e in batch]
+        words = [c.text for c in captions] + [p[0] for p in pairs] + [p[1] for p in pairs]
+        text = clip.encode_text(self.model, torch.from_numpy(encode(self.tokenizer, words))).float()
+        fits = torch.tensor([[float(c.fits(f)) for c in captions] for f in facts])
+        pair = text[2 * n :].reshape(2, n, -1).transpose(0, 1)
+        goal = losses.target(masks, grid)
+        clear = losses.Target(torch.zeros_like(goal.bad), torch.ones_like(goal.known))
+        both = losses.Target(torch.cat([clear.bad, goal.bad]), torch.cat([clear.known, goal.known]))
+        verdict = losses.pair_logit(joint[:, 0], pair.repeat(2, 1, 1))
+        return {
+            "contrast": 0.4
+            * losses.contrast(joint[:, 0], text[: 2 * n], fits, self.model.logit_scale.exp()),
+            "image": 0.7 * F.binary_cross_entropy_with_logits(verdict, both.bad.amax(1)),
+            "dense": losses.dense(joint[:, 1:], pair.repeat(2, 1, 1), both),
+            "near": losses.episode(self.heads, 0, post[:n, 1:], post[n:, 1:], goal),
+            "near_raw": 0.5 * losses.episode(self.heads, 1, raw[:n, 1:], raw[n:, 1:], goal),
+            "window": losses.window(self.model, embedded[n:], pair, goal, self.plan.windows),
+        }
+
+
+def _augment(batch: list[Episode], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """The same turn and flip for reference and query: uint8 [2n, S, S, 3], references first."""
+    images = np.stack([e.images for e in batch], axis=1)
+    masks = np.stack([e.mask for e in batch])
+    turns = rng.integers(0, 4, len(batch))
+    flips = rng.random(len(batch)) < 0.5
+    for k, (turn, flip) in enumerate(zip(turns, flips, strict=True)):
+        image, mask = np.rot90(images[:, k], turn, (1, 2)), np.rot90(masks[k], turn)
+        images[:, k] = image[:, :, ::-1] if flip else image
+        masks[k] = mask[:, ::-1] if flip else mask
+    return torch.from_numpy(images.reshape(-1, *images.shape[2:])), torch.from_numpy(masks)
+
+
+def run(trainer: Trainer, *, save_every: float = 180.0, max_steps: int | None = None) -> None:
+    """Train until the budget is spent, logging and saving on the way."""
+    log = (trainer.out / "log.jsonl").open("a")
+    last_save, pool, side = time.monotonic(), None, 0
+    while trainer.progress < 1 and (max_steps is None or trainer.step < max_steps):
+        started = time.monotonic()
+        wanted, count = trainer.phase()
+        if wanted != side:
+            if pool is not None:
+                pool.close()
+            side = wanted
+            pool = EpisodePool(trainer.seed, side, trainer.plan.pool)
+        assert pool is not None
+        rng = np.random.default_rng([3, trainer.step])
+        terms = trainer.update(pool.draw(rng, count), rng)
+        trainer.seed = pool.next_seed
+        trainer.seconds += time.monotonic() - started
+        if trainer.step % 20 == 0:
+            line = {
+                "step": trainer.step,
+                "seconds": round(trainer.seconds),
+                "side": side,
+                "rendered": trainer.seed,
+                **{k: round(v, 4) for k, v in terms.items()},
+            }
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+        if time.monotonic() - last_save > save_every:
+            trainer.save()
+            last_save = time.monotonic()
+    trainer.save()
+    log.close()
+    if pool is not None:
+        pool.close()
+
+
+def main() -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=Plan.minutes)
+    parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(Plan(minutes=args.minutes, rate=args.rate), args.out)
+    if trainer.resume():
+        print(f"resumed at step {trainer.step}, {trainer.seconds / 60:.1f} minutes spent")
+    run(trainer)
+    print(f"{trainer.step} steps, {trainer.views} views, {trainer.seconds / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()
