@@ -107,7 +107,9 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
         notes.append(f"{detector} did not apply to {_count(count, 'image')}: its query is missing")
     if recipe is None and summary.object in (None, "object") and tally.scored:
         notes.append('detectors were told to expect an "object": say what it is with --object')
-    notes += [f"bundle {name}: {text}" for name, text in summary.bundles.items()]
+    notes += [
+        f"bundle {name}: {text.removeprefix(f'{name}: ')}" for name, text in summary.bundles.items()
+    ]
     notes += summary.warnings
     if summary.ignored:
         passed_over = ", ".join(f"{count} {why}" for why, count in sorted(summary.ignored.items()))
