@@ -47,6 +47,9 @@ class FeatureRuntime(Protocol):
     def encode_text(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of some prompts."""
 
+    def unknown_words(self, prompt: str) -> list[str]:
+        """Words of a prompt that a closed vocabulary does not know."""
+
     def warmup(self) -> None:
         """Do what is slow at the first call."""
 
@@ -171,7 +174,7 @@ def _made(spec: DetectorSpec, host: Host, group: str) -> Slot:
 def _prepared(slot: Slot, runtime: FeatureRuntime, warn: Callable[[str], None]) -> Slot:
     if slot.detector is None:
         return slot
-    context = Context(bundle=runtime.info, encode_text=runtime.encode_text, warn=warn)
+    context = Context(bundle=runtime.info, encode_text=_honest_encoder(runtime, warn), warn=warn)
     try:
         slot.detector.prepare(context)
     except (UsageError, UnfitEnvironment, KeyboardInterrupt):
@@ -182,6 +185,23 @@ def _prepared(slot: Slot, runtime: FeatureRuntime, warn: Callable[[str], None]) 
             guarded=None, failure=_failure(slot.id, error),
         )  # fmt: skip
     return slot
+
+
+def _honest_encoder(
+    runtime: FeatureRuntime, warn: Callable[[str], None]
+) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    """The text tower, which names every word that means nothing to it."""
+
+    def encode_text(prompts: Sequence[str]) -> NDArray[np.float32]:
+        for word in dict.fromkeys(w for prompt in prompts for w in runtime.unknown_words(prompt)):
+            warn(
+                f"bundle {runtime.info.id} does not know the word {word!r}, so it says nothing in "
+                "a prompt: use a word of its vocabulary, or a pretrained bundle "
+                "(detect bundles pull --help)"
+            )
+        return runtime.encode_text(prompts)
+
+    return encode_text
 
 
 def _check_needs(slots: Sequence[Slot], info: BundleInfo) -> None:

@@ -1,4 +1,4 @@
-"""A bundle may advise options; what is said by hand or by a recipe wins."""
+"""What a bundle says of itself: advised options, and words that it does not know."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from clipvet.detectors import DetectorSpec, Engine, Host
+from clipvet.detectors import DetectorSpec, Engine, Host, Query, read_frame
 from clipvet.detectors.clip import Bundle
 from clipvet.detectors.errors import UsageError
 
@@ -59,3 +60,16 @@ def test_advice_that_no_detector_takes_is_an_error(host: Host, advising: Path) -
     (advising / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match=r"winclip\.colour"):
         options(host, advising)
+
+
+def test_an_unknown_object_name_is_a_warning_that_names_the_word(host: Host) -> None:
+    specs = [DetectorSpec(id="winclip", options={"scales": []})]
+    frame = read_frame(np.zeros((64, 64, 3), dtype=np.uint8))
+    with Engine(specs, host=host, bundle=MINI) as engine:
+        engine.score([frame], [[Query(object="bottle")]])
+        assert not any("does not know" in line for line in engine.warnings)
+        engine.score([frame], [[Query(object="flugelhorn bottle")]])
+        engine.score([frame], [[Query(object="flugelhorn bottle")]])
+        found = [line for line in engine.warnings if "does not know" in line]
+    assert len(found) == 1
+    assert "bundle mini does not know the word 'flugelhorn'" in found[0]
