@@ -11,14 +11,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipvet.cli.run import DeviceName
+from clipvet.cli._options import (
+    WHAT,
+    Batch,
+    Bundle,
+    Classes,
+    Detectors,
+    Device,
+    DeviceName,
+    HighBit,
+    ObjectName,
+    Overlap,
+    Roi,
+    Settings,
+    Tile,
+)
 
 if TYPE_CHECKING:
     from clipvet.detectors import FitSummary
 
 __all__ = ["fit"]
-
-WHAT, VIEWS, MACHINE = "What to fit", "How to look", "Machine"
 
 
 def fit(  # noqa: PLR0917 - Typer makes options of them
@@ -27,12 +39,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         typer.Argument(metavar="GOOD...", help="Images and folders of good parts, nothing else."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The recipe's folder: new or empty.")],
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-d", "--detector", metavar="ID", help="Repeatable; else winclip.", rich_help_panel=WHAT
-        ),
-    ] = None,
+    detector: Detectors = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,30 +48,9 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
             rich_help_panel=WHAT,
         ),
     ] = None,
-    object_: Annotated[
-        str | None,
-        typer.Option(
-            "--object",
-            metavar="NAME",
-            help='What the images show; else "object".',
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Names of the known classes, one a line.", rich_help_panel=WHAT
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="ID.OPTION=VALUE",
-            help="Repeatable; see detect plugins show ID.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
+    object_: ObjectName = None,
+    classes: Classes = None,
+    settings: Settings = None,
     false_alarm: Annotated[
         float | None,
         typer.Option(
@@ -83,41 +69,13 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
             rich_help_panel=WHAT,
         ),
     ] = None,
-    bundle: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Model bundle, name or folder; else the embedded one.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    roi: Annotated[
-        str | None,
-        typer.Option(
-            metavar="BOX|FILE",
-            help="Region of interest: x0,y0,x1,y1 or a mask image.",
-            rich_help_panel=VIEWS,
-        ),
-    ] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Cut images into tiles of N pixels.", rich_help_panel=VIEWS),
-    ] = None,
-    overlap: Annotated[
-        int, typer.Option(metavar="M", help="Pixels that tiles share.", rich_help_panel=VIEWS)
-    ] = 0,
-    high_bit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="More than 8 bits: full-range, percentile, white=N.",
-            rich_help_panel=VIEWS,
-        ),
-    ] = None,
-    device: Annotated[DeviceName, typer.Option(rich_help_panel=MACHINE)] = DeviceName.auto,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Views per call of the encoder.", rich_help_panel=MACHINE)
-    ] = 8,
+    bundle: Bundle = None,
+    roi: Roi = None,
+    tile: Tile = None,
+    overlap: Overlap = 0,
+    high_bit: HighBit = None,
+    device: Device = DeviceName.auto,
+    batch: Batch = 8,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
 ) -> None:
     """Learn from good images, calibrate on others, and write a recipe that gives verdicts.

@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipvet.cli._options import (
+    MACHINE,
+    VIEWS,
+    WHAT,
+    Batch,
+    Bundle,
+    Classes,
+    Detectors,
+    Device,
+    DeviceName,
+    HighBit,
+    ObjectName,
+    Overlap,
+    Roi,
+    Settings,
+    Tile,
+)
+
 if TYPE_CHECKING:
     from clipvet.detectors import Record
 
 __all__ = ["run"]
-
-
-class DeviceName(StrEnum):
-    """Choices of --device."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
 
 
 class Heatmaps(StrEnum):
@@ -40,7 +50,7 @@ class Table(StrEnum):
     parquet = "parquet"
 
 
-WHAT, VIEWS, OUTPUT, MACHINE = "What to ask", "How to look", "What to write", "Machine"
+OUTPUT = "What to write"
 
 
 def run(  # noqa: PLR0917 - Typer makes options of them
@@ -48,79 +58,27 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         list[str] | None,
         typer.Argument(metavar="PATHS...", help="Images and folders; - reads paths from stdin."),
     ] = None,
-    detector: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-d", "--detector", metavar="ID", help="Repeatable; else winclip.", rich_help_panel=WHAT
-        ),
-    ] = None,
+    detector: Detectors = None,
     recipe: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR", help="Made by detect fit: gives verdicts.", rich_help_panel=WHAT
         ),
     ] = None,
-    object_: Annotated[
-        str | None,
-        typer.Option(
-            "--object",
-            metavar="NAME",
-            help='What the images show; else "object".',
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Names of the known classes, one a line.", rich_help_panel=WHAT
-        ),
-    ] = None,
+    object_: ObjectName = None,
+    classes: Classes = None,
     references: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR", help="Good images that detectors may learn from.", rich_help_panel=WHAT
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="ID.OPTION=VALUE",
-            help="Repeatable; see detect plugins show ID.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    bundle: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Model bundle, name or folder; else the embedded one.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
-    roi: Annotated[
-        str | None,
-        typer.Option(
-            metavar="BOX|FILE",
-            help="Region of interest: x0,y0,x1,y1 or a mask image.",
-            rich_help_panel=VIEWS,
-        ),
-    ] = None,
-    tile: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Cut images into tiles of N pixels.", rich_help_panel=VIEWS),
-    ] = None,
-    overlap: Annotated[
-        int, typer.Option(metavar="M", help="Pixels that tiles share.", rich_help_panel=VIEWS)
-    ] = 0,
-    high_bit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="More than 8 bits: full-range, percentile, white=N.",
-            rich_help_panel=VIEWS,
-        ),
-    ] = None,
+    settings: Settings = None,
+    bundle: Bundle = None,
+    roi: Roi = None,
+    tile: Tile = None,
+    overlap: Overlap = 0,
+    high_bit: HighBit = None,
     all_files: Annotated[
         bool,
         typer.Option(
@@ -179,10 +137,8 @@ def run(  # noqa: PLR0917 - Typer makes options of them
             rich_help_panel=OUTPUT,
         ),
     ] = False,
-    device: Annotated[DeviceName, typer.Option(rich_help_panel=MACHINE)] = DeviceName.auto,
-    batch: Annotated[
-        int, typer.Option(min=1, help="Views per call of the encoder.", rich_help_panel=MACHINE)
-    ] = 8,
+    device: Device = DeviceName.auto,
+    batch: Batch = 8,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Threads that decode images.", rich_help_panel=MACHINE),
