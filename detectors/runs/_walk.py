@@ -15,7 +15,10 @@ from clipvet.detectors.records._ids import Labels, record_id
 
 __all__ = ["FoundFile", "Walk", "check_sources"]
 
-_RUN_MARK = b'"clipvet.run/'
+_OWN_FOLDERS = {
+    "run.json": (b'"clipvet.run/', "run folder"),
+    "recipe.toml": (b'"clipvet.recipe/', "recipe"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,8 @@ class Walk:
     """Goes through files and folders: recursive, sorted, streaming.
 
     Left out and counted in :attr:`ignored`: files that are no pictures by suffix or content,
-    dot files, run folders, and folders that were met already (a link may lead back). A file
-    that is named outright is always taken. Nothing is opened but regular files.
+    dot files, run folders, recipes, and folders that were met already (a link may lead back). A
+    file that is named outright is always taken. Nothing is opened but regular files.
 
     Attributes:
         sources: files and folders.
@@ -111,8 +114,9 @@ class Walk:
             self.ignored["folder met before"] += 1
             return False
         seen.add(identity)
-        if _is_run_folder(Path(entry.path)):
-            self.ignored["run folder"] += 1
+        own = _own_folder(Path(entry.path))
+        if own is not None:
+            self.ignored[own] += 1
             return False
         return True
 
@@ -144,12 +148,15 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _is_run_folder(folder: Path) -> bool:
-    marker = folder / "run.json"
-    try:
-        if not stat.S_ISREG(marker.lstat().st_mode):
-            return False
-        with marker.open("rb") as file:
-            return _RUN_MARK in file.read(256)
-    except OSError:
-        return False
+def _own_folder(folder: Path) -> str | None:
+    """What clipvet itself wrote this folder as, or None: its pictures are no input."""
+    for name, (mark, kind) in _OWN_FOLDERS.items():
+        marker = folder / name
+        try:
+            if stat.S_ISREG(marker.lstat().st_mode):
+                with marker.open("rb") as file:
+                    if mark in file.read(256):
+                        return kind
+        except OSError:
+            continue
+    return None

@@ -99,6 +99,17 @@ def test_run_folders_are_left_out(tmp_path: Path) -> None:
     assert walk.ignored == {"run folder": 1, "not an image": 1}
 
 
+def test_recipes_are_left_out(tmp_path: Path) -> None:
+    probe = tmp_path / "line3" / "probes" / "1.png"
+    probe.parent.mkdir(parents=True)
+    probe.write_bytes(b"x")
+    (tmp_path / "line3" / "recipe.toml").write_text('schema = "clipvet.recipe/1"\n')
+    (tmp_path / "a.png").write_bytes(b"x")
+    walk = Walk(sources=[tmp_path], takes=lambda path: path.suffix == ".png")
+    assert [found.path.name for found in walk] == ["a.png"]
+    assert walk.ignored == {"recipe": 1}
+
+
 def test_pipes_are_not_opened(tmp_path: Path) -> None:
     root = tree(tmp_path / "r", "a.png")
     os.mkfifo(root / "pipe")
