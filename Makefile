@@ -48,7 +48,7 @@ lint: $(VENV)/test/.ready
 ## types: mypy --strict, on the installed wheel
 types: wheel
 	$(VENV)/test/bin/mypy $(addprefix -p ,$(ROOMS))
-	$(VENV)/test/bin/mypy training benchmarks
+	$(VENV)/test/bin/mypy training benchmarks tests
 
 ## format: let ruff rewrite what it can
 format: $(VENV)/test/.ready

@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
 
 from clipvet.detectors.errors import FrameRefused, FrameUnsupported, UsageError
 from clipvet.detectors.frames._frames import DecodePolicy, read_frame
@@ -106,6 +107,7 @@ def test_white_is_zero_is_inverted() -> None:
     data = bytearray(encoded(Image.fromarray(RAMP), "TIFF", tiffinfo={262: 0}))
     frame = read_frame(bytes(data), policy=DecodePolicy(high_bit="full-range"))
     image = Image.open(io.BytesIO(data))
+    assert isinstance(image, TiffImageFile)
     assert image.tag_v2[262] == 0
     assert np.array_equal(frame.pixels[..., 0].ravel(), np.arange(256)[::-1])
 

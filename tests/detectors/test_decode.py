@@ -7,6 +7,7 @@ import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def png_claiming(width: int, height: int) -> bytes:
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
-FORMATS = {
+FORMATS: dict[str, dict[str, Any]] = {
     "JPEG": {},
     "progressive": {"progressive": True},
     "PNG": {},

@@ -18,7 +18,13 @@ from clipvet.detectors.errors import (
     FrameUnsupported,
     UsageError,
 )
-from clipvet.detectors.frames._frames import DecodePolicy, Frame, is_candidate, read_frame
+from clipvet.detectors.frames._frames import (
+    DecodePolicy,
+    Frame,
+    FrameSource,
+    is_candidate,
+    read_frame,
+)
 
 
 def picture(height: int = 20, width: int = 30, seed: int = 0) -> np.ndarray:
@@ -46,13 +52,13 @@ def test_a_file_gives_its_pixels_size_and_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["path", "bytes", "image", "array"])
 def test_all_sources_agree_and_give_contiguous_read_only_pixels(kind: str, tmp_path: Path) -> None:
     (tmp_path / "part.png").write_bytes(png(picture()))
-    source = {
+    sources: dict[str, FrameSource] = {
         "path": tmp_path / "part.png",
         "bytes": png(picture()),
         "image": Image.fromarray(picture()),
         "array": picture(),
-    }[kind]
-    frame = read_frame(source)
+    }
+    frame = read_frame(sources[kind])
     assert np.array_equal(frame.pixels, picture())
     assert frame.pixels.dtype == np.uint8
     assert frame.pixels.flags.c_contiguous
@@ -110,7 +116,7 @@ def test_uint16_arrays_by_white_level_or_policy() -> None:
 
 
 @pytest.mark.parametrize("source", [b"x", "x.png", Image.new("L", (2, 2))])
-def test_array_options_are_for_arrays(source: object) -> None:
+def test_array_options_are_for_arrays(source: FrameSource) -> None:
     with pytest.raises(UsageError):
         read_frame(source, bgr=True)
     with pytest.raises(UsageError):
@@ -119,7 +125,7 @@ def test_array_options_are_for_arrays(source: object) -> None:
 
 def test_other_types_are_unsupported() -> None:
     with pytest.raises(FrameUnsupported, match="list"):
-        read_frame([[1, 2]])
+        read_frame([[1, 2]])  # type: ignore[arg-type]  # a wrong type on purpose
     with pytest.raises(FrameUnsupported, match="bgr"):
         read_frame(np.zeros((4, 4), np.uint8), bgr=True)
     with pytest.raises(UsageError, match="uint16"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,12 @@ from clipvet.detectors.frames._views import Region
 from clipvet.detectors.heatmaps._heatmaps import Heatmap, apply_mask
 
 
-def heatmap(shape=(5, 7), box=(4, 2, 60, 44), image_size=(64, 48), seed=0) -> Heatmap:
+def heatmap(
+    shape: tuple[int, int] = (5, 7),
+    box: tuple[int, int, int, int] = (4, 2, 60, 44),
+    image_size: tuple[int, int] = (64, 48),
+    seed: int = 0,
+) -> Heatmap:
     grid = np.random.default_rng(seed).normal(0.3, 2.0, shape).astype(np.float32)
     return Heatmap(grid=grid, box=box, image_size=image_size)
 
@@ -86,12 +92,11 @@ def test_resizing_is_monotone_and_stays_in_range(seed: int, cell: int, rise: flo
         {"box": (5, 5, 5, 9)},
     ],
 )
-def test_impossible_heatmaps(wrong: dict[str, object]) -> None:
+def test_impossible_heatmaps(wrong: dict[str, Any]) -> None:
+    grid = np.zeros((2, 2), np.float32)
+    right: dict[str, Any] = {"grid": grid, "box": (0, 0, 9, 9), "image_size": (64, 48)}
     with pytest.raises(ValueError, match=r"grid|box"):
-        Heatmap(
-            **{"grid": np.zeros((2, 2), np.float32), "box": (0, 0, 9, 9), "image_size": (64, 48)}
-            | wrong
-        )
+        Heatmap(**(right | wrong))
 
 
 def test_npz_is_exact(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from clipvet.detectors import (
     run,
 )
 from clipvet.detectors.errors import RecipeError, UsageError
+from clipvet.detectors.frames._frames import FrameSource
 from clipvet.detectors.testing import FakeRuntime
 from tests.runs import EVERYTHING, picture, save_pictures
 
@@ -144,18 +145,21 @@ def test_an_inspection_has_the_arrays(line3: Path) -> None:
 def test_a_bad_image_gives_a_record_and_raises_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     with Inspector(["energy"], **FAKE) as inspector:
-        for source, status in [
+        cases: list[tuple[FrameSource, str]] = [
             (tmp_path / "empty.png", "unreadable"),
             (tmp_path / "gone.png", "unreadable"),
             (b"no image", "unreadable"),
             (np.zeros((4, 4, 3)), "unsupported"),
             (np.zeros((4, 4), np.uint16), "refused"),
-        ]:
+        ]
+        for source, status in cases:
             inspection = inspector.inspect(source)
             assert inspection.record.status == status
             assert inspection.verdict == "error"
             assert inspection.record.reasons
-            assert inspection.frame is inspection.heatmap is inspection.score is None
+            assert inspection.frame is None
+            assert inspection.heatmap is None
+            assert inspection.score is None
         assert inspector(np.full((4, 4), 99, np.uint16), white_level=4095).status == "ok"
         with pytest.raises(UsageError, match="bgr"):
             inspector(tmp_path / "empty.png", bgr=True)

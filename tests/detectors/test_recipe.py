@@ -36,7 +36,7 @@ def recipe(tmp_path: Path) -> Recipe:
     one = Calibration(
         images=images,
         scores=SCORES,
-        map_maxima=np.float64(np.float32(SCORES)),
+        map_maxima=SCORES.astype(np.float32).astype(np.float64),
         map_low=0.1 + 0.2,
         provider="CPUExecutionProvider",
         fitted_on=("good/first.png",),

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipvet.detectors.errors import FrameRefused, UsageError
-from clipvet.detectors.frames._frames import read_frame
+from clipvet.detectors.frames._frames import Frame, read_frame
 from clipvet.detectors.frames._views import Region, Tiling, merge_heatmaps, plan_views
 
 
-def frame_of(height: int, width: int, seed: int = 0):
+def frame_of(height: int, width: int, seed: int = 0) -> Frame:
     rng = np.random.default_rng(seed)
     return read_frame(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 

@@ -74,7 +74,7 @@ def windows(config: ClipConfig, state: State, tokens: Tensor, side: int) -> Tens
     for layer in range(config.vision.layers):
         x = x + mixed(config, state, layer, projections(config, state, layer, x))
         x = x + mlp(config, state, layer, x)
-    return x[:, 0].unflatten(0, (views, count))
+    return torch.unflatten(x[:, 0], 0, (views, count))
 
 
 def norm(state: State, name: str, x: Tensor) -> Tensor:
@@ -85,12 +85,13 @@ def norm(state: State, name: str, x: Tensor) -> Tensor:
 def projections(config: ClipConfig, state: State, layer: int, x: Tensor) -> list[Tensor]:
     block = f"visual.transformer.resblocks.{layer}"
     y = norm(state, f"{block}.ln_1", x) @ state[f"{block}.attn.in_proj_weight"].T
-    return list((y + state[f"{block}.attn.in_proj_bias"]).split(config.vision.width, -1))
+    joint = y + state[f"{block}.attn.in_proj_bias"]
+    return list(torch.split_with_sizes(joint, [config.vision.width] * 3, -1))
 
 
 def mixed(config: ClipConfig, state: State, layer: int, qkv: Sequence[Tensor]) -> Tensor:
     heads = config.vision.heads
-    q, k, v = (t.unflatten(-1, (heads, -1)).movedim(-2, 1) for t in qkv)
+    q, k, v = (torch.unflatten(t, -1, (heads, -1)).movedim(-2, 1) for t in qkv)
     attention = torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1)
     return output(state, layer, (attention @ v).movedim(1, -2).flatten(-2))
 

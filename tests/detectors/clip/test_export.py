@@ -109,7 +109,8 @@ def encode(
 
 def preprocessed(view: NDArray[np.uint8], bundle: Bundle) -> NDArray[np.float32]:
     settings = bundle.manifest.preprocessing
-    x = (view.astype(np.float32) / 255 - np.float32(settings.mean)) / np.float32(settings.std)
+    mean, std = np.asarray(settings.mean, np.float32), np.asarray(settings.std, np.float32)
+    x = (view.astype(np.float32) / 255 - mean) / std
     return np.ascontiguousarray(x.transpose(2, 0, 1)[None], dtype=np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import open_clip
@@ -73,7 +73,7 @@ def test_views_of_other_memory_layouts() -> None:
 
 def test_the_hash_follows_every_setting() -> None:
     base = Preprocessing(size=64, mean=CLIP_MEAN, std=CLIP_STD)
-    changed = [
+    changed: list[dict[str, Any]] = [
         {"size": 65}, {"resize": "shortest"}, {"interpolation": "bilinear"},
         {"mean": (0.5, 0.5, 0.5)}, {"std": (0.5, 0.5, 0.5)},
     ]  # fmt: skip

@@ -15,7 +15,7 @@ NAME = "transistor"
 
 
 def same(one: Any, other: Any) -> bool:
-    return (
+    return bool(
         one.value == other.value
         and one.heatmap.tobytes() == other.heatmap.tobytes()
         and one.details == other.details
@@ -73,7 +73,7 @@ def test_finite_and_quiet_at_any_temperature(
 def test_all_normal_windows_stay_finite(make_context: Any, make_batch: Any) -> None:
     # Cosine gap 1 at temperature 0.01: p = 4e-44, beyond float32 and its reciprocal.
     rng = np.random.default_rng(0)
-    features = {
+    features: dict[str, np.ndarray] = {
         "cls_embed": np.eye(1, 64, dtype=np.float32),
         "win2_embed": np.eye(1, 64, dtype=np.float32) * rng.uniform(1, 2, (1, 25, 1)),
         "win3_embed": np.eye(1, 64, dtype=np.float32) * rng.uniform(1, 2, (1, 16, 1)),
@@ -86,6 +86,7 @@ def test_all_normal_windows_stay_finite(make_context: Any, make_batch: Any) -> N
     detector.prepare(make_context(encode_text=lambda prompts: np.stack([rows[p] for p in prompts])))
     score = detector.score(make_batch([0], features=features))[0][0]
     assert score.value == np.float32(np.exp(-100)) > 0
+    assert score.heatmap is not None
     # One step of float32 is 4 % down there.
     np.testing.assert_allclose(score.heatmap, np.exp(-100), rtol=0.04)
 
@@ -191,7 +192,7 @@ def test_needs() -> None:
 
 
 def test_method_says_what_ran(make_detector: Any, make_batch: Any) -> None:
-    cases = {
+    cases: dict[str, dict[str, Any]] = {
         "WinCLIP zero-shot": {},
         "WinCLIP zero-shot (templates=21)": {"variant": "anomalib"},
         "WinCLIP zero-shot (temperature=0.01, scales=2)": {"temperature": 0.01, "scales": (2,)},

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from clipvet.detectors import Batch, Context, Query, View
+from clipvet.detectors import Batch, Context, Query, Score, View
 from clipvet.detectors.clip import Runtime
 from clipvet.plugins.winclip import WinClip, WinClipOptions
 
@@ -21,7 +21,8 @@ IMAGES = range(6)
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     with np.load(TESTS / "golden" / "images.npz") as arrays:
-        return arrays["images"]
+        pixels: np.ndarray = arrays["images"]
+    return pixels
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +55,18 @@ def prepared(runtime: Runtime, **options: Any) -> WinClip:
     return detector
 
 
+def grid_of(scores: Sequence[Score]) -> np.ndarray:
+    grid = scores[0].heatmap
+    assert grid is not None
+    return grid
+
+
 @pytest.mark.parametrize("row", [0, 1])
 def test_zero_shot_is_the_reference(runtime: Runtime, images: Any, golden: Any, row: int) -> None:
     name = str(golden["class_names"][row])
     results = prepared(runtime, variant="anomalib").score(encode(runtime, images, name))
     values = [scores[0].value for scores in results]
-    grids = np.stack([scores[0].heatmap for scores in results])
+    grids = np.stack([grid_of(scores) for scores in results])
     np.testing.assert_allclose(values, golden["zero_shot_score"][row], atol=1e-5)
     np.testing.assert_allclose(grids, golden["zero_shot_grid"][row], atol=1e-5)
 
@@ -71,7 +78,7 @@ def test_few_shot_is_the_reference(runtime: Runtime, images: Any, golden: Any, r
     detector.fit([encode(runtime, images[:2], name)])
     results = detector.score(encode(runtime, images, name))
     values = np.array([scores[0].value for scores in results])
-    grids = np.stack([scores[0].heatmap for scores in results])
+    grids = np.stack([grid_of(scores) for scores in results])
     expected = (golden["zero_shot_grid"][row] + golden["few_shot_grid_visual"]) / 2
     np.testing.assert_allclose(values[2:], golden["few_shot_score"][row][2:], atol=1e-5)
     np.testing.assert_allclose(grids[2:], expected[2:], atol=1e-5)
@@ -106,10 +113,9 @@ def test_alone_or_in_a_batch_bit_for_bit(runtime: Runtime, images: Any, shots: i
     order = [5, 1, 3, 0, 4, 2]
     together = detector.score(encode(runtime, images[order], "carpet"))
     for image, scores in zip(order, together, strict=True):
-        alone = detector.score(encode(runtime, images[image : image + 1], "carpet"))[0][0]
-        assert alone.value == scores[0].value
-        assert alone.heatmap is not None
-        assert alone.heatmap.tobytes() == scores[0].heatmap.tobytes()
+        (alone,) = detector.score(encode(runtime, images[image : image + 1], "carpet"))
+        assert alone[0].value == scores[0].value
+        assert grid_of(alone).tobytes() == grid_of(scores).tobytes()
 
 
 def test_raw_and_normed_patches_differ(runtime: Runtime, images: Any) -> None:
@@ -117,5 +123,5 @@ def test_raw_and_normed_patches_differ(runtime: Runtime, images: Any) -> None:
     for tokens in ("raw", "ln_post"):
         detector = prepared(runtime, patch_tokens=tokens, max_references=1)
         detector.fit([encode(runtime, images[:1], "carpet")])
-        maps.append(detector.score(encode(runtime, images[3:4], "carpet"))[0][0].heatmap)
+        maps.append(grid_of(detector.score(encode(runtime, images[3:4], "carpet"))[0]))
     assert np.abs(maps[0] - maps[1]).max() > 1e-5

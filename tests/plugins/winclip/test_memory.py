@@ -38,6 +38,7 @@ def test_saved_and_loaded_scores_are_identical(
         strict=True,
     ):
         assert one[0].value == other[0].value
+        assert other[0].heatmap is not None
         assert one[0].heatmap.tobytes() == other[0].heatmap.tobytes()
         assert other[0].details["method"] == "WinCLIP+ 2-shot"
 
@@ -153,4 +154,4 @@ def test_nearest_distance_over_chunks() -> None:
 
 def test_zero_vector_has_no_direction() -> None:
     rows = unit_rows(np.array([[0, 0], [3, 4]], np.float32))
-    np.testing.assert_allclose(rows, [[0, 0], [0.6, 0.8]], rtol=1e-7)
+    np.testing.assert_allclose(rows, [[0.0, 0.0], [0.6, 0.8]], rtol=1e-7)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_own_prompts() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "unit_mean"])
-def test_pooling(pooling: str) -> None:
+def test_pooling(pooling: Literal["mean", "unit_mean"]) -> None:
     vectors = {"a": [3.0, 0.0], "b": [0.0, 1.0], "c": [-2.0, 0.0]}
     options = WinClipOptions(
         normal_prompts=("a", "b", "b"), anomalous_prompts=("c",), prompt_pooling=pooling
