@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +70,8 @@ def open_session(
     provider = _PROVIDERS[device]
     if provider not in available_providers():
         raise ProviderUnavailable(_unavailable(device))
+    if device == "cuda":
+        _preload_cuda(ort)
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
@@ -103,6 +107,18 @@ def _onnxruntime() -> Any:
     except ImportError:
         raise MissingDependency("onnxruntime", "running a CLIP bundle", "cpu") from None
     return onnxruntime
+
+
+def _preload_cuda(ort: Any) -> None:
+    """Let onnxruntime find the CUDA libraries that pip installs beside it.
+
+    They lie in site-packages, where the dynamic linker does not look. What cannot be loaded is
+    printed by onnxruntime on both streams; the session says the same in one error.
+    """
+    ort.set_default_logger_severity(4)
+    if hasattr(ort, "preload_dlls"):
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
 
 
 def _unavailable(device: str) -> str:

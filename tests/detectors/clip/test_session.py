@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,33 @@ def test_a_provider_that_is_silently_replaced_is_refused(
         with pytest.raises(ProviderUnavailable, match="no working CUDAExecutionProvider"):
             open_session(graph, gelu.folder, device="cuda")
         assert open_session(graph, gelu.folder, device="auto").provider == "CPUExecutionProvider"
+
+
+def test_cuda_libraries_of_pip_are_loaded_before_the_session(
+    gelu: Bundle, graph: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The dynamic linker does not look into site-packages; without this an onnxruntime-gpu that
+    # pip installed with its CUDA libraries runs on the CPU (seen with 1.31.1).
+    order: list[str] = []
+    make = onnxruntime.InferenceSession
+    listed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    def preload() -> None:
+        order.append("libraries")
+        sys.stdout.write("Failed to load libcublas\n")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload)
+
+    def session(graph: bytes, options: object, providers: list[str]) -> object:
+        order.append(providers[0])
+        return make(graph, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    with pytest.raises(ProviderUnavailable):
+        open_session(graph, gelu.folder, device="cuda")
+    assert order == ["libraries", "CUDAExecutionProvider"]
+    assert capsys.readouterr().out == ""
 
 
 def test_a_closed_session_says_so(gelu: Bundle, graph: bytes) -> None:
