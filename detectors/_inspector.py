@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
+from clipvet.detectors._closing import Closing
 from clipvet.detectors._detector import Query
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors.clip import Device
@@ -34,7 +34,7 @@ from clipvet.detectors.runs._reading import FileReader
 __all__ = ["Inspector"]
 
 
-class Inspector:
+class Inspector(Closing):
     """Detectors on one set of runtimes, for images that come one by one.
 
     ``inspector(image)`` gives the same scores, bit for bit, as ``detect run`` on that image
@@ -171,17 +171,6 @@ class Inspector:
     def close(self) -> None:
         """Free the sessions."""
         self.engine.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _learn(self, references: Iterable[FrameSource]) -> None:
         good = list(references)

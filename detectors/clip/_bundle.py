@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip._manifest import Manifest
 from clipvet.detectors.clip._windows import window_indices
 from clipvet.detectors.errors import BundleError
 
-__all__ = ["Bundle", "BundleInfo", "sha256_of"]
+__all__ = ["Bundle", "BundleInfo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,9 +117,3 @@ class Bundle:
             licence=manifest.licence,
             description=manifest.description,
         )
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

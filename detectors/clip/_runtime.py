@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._closing import Closing
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
 from clipvet.detectors.clip._preprocess import preprocess
 from clipvet.detectors.clip._pruning import pruned_graph
@@ -22,7 +21,7 @@ from clipvet.detectors.errors import BundleError
 __all__ = ["Runtime"]
 
 
-class Runtime:
+class Runtime(Closing):
     """One bundle on one device, for one set of features.
 
     Args:
@@ -133,17 +132,6 @@ class Runtime:
                 self._vision.close()
                 self._vision = None
         self._text.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _vision_session(self) -> Session:
         with self._lock:

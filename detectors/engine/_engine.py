@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from clipvet.detectors._closing import Closing
 from clipvet.detectors._detector import Batch, Query, Score
 from clipvet.detectors.clip import BundleInfo, Device
 from clipvet.detectors.engine._advice import advised
@@ -30,7 +29,7 @@ from clipvet.detectors.host._host import Host
 __all__ = ["Engine", "FeatureRuntime", "PlannedFrame"]
 
 
-class Engine:
+class Engine(Closing):
     """The runtimes and prepared detectors of a run; ``score`` may be called from many threads.
 
     Args:
@@ -191,17 +190,6 @@ class Engine:
         """Free the sessions."""
         for runtime in self.runtimes.values():
             runtime.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _score_chunk(
         self,

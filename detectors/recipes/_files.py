@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from clipvet.detectors.clip._bundle import sha256_of
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._tables import RECIPE_FILE, Table, checked

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.runs._walk import Walk, check_sources
 
@@ -68,8 +68,7 @@ def find_good_images(sources: Iterable[Path], *, takes: Callable[[Path], bool]) 
     by_hash: dict[str, GoodImage] = {}
     for found in walk:
         try:
-            with found.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = sha256_of(found.path)
         except OSError as error:
             left_out.append(LeftOut(id=found.id, reason=f"cannot be read ({error.strerror})"))
             continue

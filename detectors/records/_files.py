@@ -6,9 +6,8 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from clipvet.detectors._closing import Closing
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
 
@@ -17,7 +16,7 @@ __all__ = ["RecordWriter", "cut_torn_line", "read_records", "write_records"]
 log = logging.getLogger("clipvet.records")
 
 
-class RecordWriter:
+class RecordWriter(Closing):
     """Appends records to a file.
 
     Each record is one ``write`` of one whole line, so a kill can tear the last line only.
@@ -45,17 +44,6 @@ class RecordWriter:
                 self.sync()
             finally:
                 self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:

@@ -14,9 +14,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
+from clipvet.detectors._closing import Closing
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import UnfitEnvironment, UsageError
 from clipvet.detectors.records._files import RecordWriter, cut_torn_line, write_records
 from clipvet.detectors.records._ids import path_of
@@ -38,7 +39,7 @@ RUN_SCHEMA: Final = "clipvet.run/1"
 log = logging.getLogger("clipvet.run")
 
 
-class RunFolder:
+class RunFolder(Closing):
     """The output of one run, held by one process at a time. Made by :meth:`open`.
 
     Attributes:
@@ -154,17 +155,6 @@ class RunFolder:
             stack.callback(self._failures.close)
             self._lock = -1
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _take_up(self, *, verify: bool, each: Callable[[Record], None]) -> None:
         """Drop what is torn or stale, index the rest, and open the files for more."""
         path, roots = self.path / RECORDS, self.roots
@@ -220,8 +210,7 @@ def _stale(record: Record, roots: dict[str, Path], *, verify: bool) -> bool:
         if (status.st_size, status.st_mtime_ns) != (image.size, image.mtime_ns):
             return True
         if verify and path is not None and image.sha256 is not None:
-            with path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest() != image.sha256
+            return sha256_of(path) != image.sha256
     except OSError:
         return False
     return False

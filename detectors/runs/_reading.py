@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import stat
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.engine._capture import captured
 from clipvet.detectors.engine._containment import one_line
 from clipvet.detectors.errors import FrameError, FrameUnreadable, UnfitEnvironment
@@ -57,8 +57,7 @@ class FileReader:
     def _by_plugin(self, path: Path, reader: Reader) -> Frame:
         if not stat.S_ISREG(path.stat().st_mode):
             raise FrameUnreadable(f"{escaped(str(path))}: not a regular file: give a file")
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256_of(path)
         with captured(f"reader{path.suffix}"):
             pixels = reader(path)
         try:

@@ -7,13 +7,13 @@ import re
 import threading
 from collections.abc import Collection, Sequence
 from functools import cache
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipvet.detectors._closing import Closing
 from clipvet.detectors._features import FEATURES
 from clipvet.detectors.clip import BundleInfo
 
@@ -38,7 +38,7 @@ FAKE_BUNDLE = BundleInfo(
 )
 
 
-class FakeRuntime:
+class FakeRuntime(Closing):
     """Stands in for ``clipvet.detectors.clip.Runtime`` in the tests of a detector.
 
     Features are fixed random projections of the pixels of each patch: equal views give equal
@@ -103,17 +103,6 @@ class FakeRuntime:
 
     def close(self) -> None:
         """Nothing to free."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _features(view: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

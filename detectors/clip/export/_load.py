@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors.clip._bundle import Bundle, sha256_of
+from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip._manifest import Source
 from clipvet.detectors.clip.export._checkpoint import read_checkpoint
 from clipvet.detectors.clip.export._config import ClipConfig, parse_config

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from clipvet.detectors.clip._bundle import Bundle, sha256_of
+from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip.export._hub import (
     HubFile,
     describe_file,

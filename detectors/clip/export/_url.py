@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipvet.detectors.clip._bundle import sha256_of
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import BundleError, OfflineError
 
 __all__ = ["UrlFile", "describe_url", "download_url"]

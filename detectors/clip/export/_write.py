@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors.clip._bundle import Bundle, sha256_of
+from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip._manifest import (
     FileFacts,
     Manifest,
