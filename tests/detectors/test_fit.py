@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,7 @@ from clipvet.detectors import (
     read_frame,
 )
 from clipvet.detectors.errors import DetectorError, RecipeError, UsageError
+from clipvet.detectors.recipes._good_images import find_good_images
 from clipvet.detectors.testing import FakeRuntime
 from tests.runs import EVERYTHING, Energy, host, picture, save_pictures
 
@@ -171,6 +173,17 @@ def test_bad_files_and_copies_are_left_out_by_name(good: Path, tmp_path: Path) -
     deep = fitted(mixed, tmp_path / "s", decode_policy=DecodePolicy(high_bit="full-range"))
     assert deep.held_out == 27
     assert deep.recipe.decode_policy.high_bit == "full-range"
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_among_the_images_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "good", 2)
+    os.mkfifo(tmp_path / "good" / "pipe.png")
+    found = find_good_images([tmp_path / "good"], takes=lambda path: path.suffix == ".png")
+    assert len(found.images) == 2
+    assert [(one.id, one.reason) for one in found.left_out] == [
+        ("good/pipe.png", "cannot be read (not a regular file)")
+    ]
 
 
 def test_a_query_that_is_needed_and_absent_is_a_usage_error(good: Path, tmp_path: Path) -> None:
