@@ -20,7 +20,7 @@ from clipvet.detectors import (
     Task,
     UsageError,
 )
-from clipvet.plugins.winclip._maps import distance_map, text_scores
+from clipvet.plugins.winclip._maps import distance_map, map_score, text_scores
 from clipvet.plugins.winclip._memory import Memory, MemoryHeader, unit_rows
 from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._text import Prototypes
@@ -139,12 +139,13 @@ class WinClip(Detector):
         if memory is not None:
             patches = self._patches(features, index)
             distance = distance_map(patches, windows, covers=self.covers_, banks=memory.banks)
-            largest = float(distance.max())
-            details["reference_score"] = largest
-            value = largest if self.options.image_score == "references" else (text + largest) / 2
+            reference = map_score(distance, self.options.top_share)
+            details["reference_score"] = reference
+            alone = self.options.image_score == "references"
+            value = reference if alone else (text + reference) / 2
             heatmap = self._fuse(heatmap, distance)
         if self.options.image_score == "map_max" and heatmap is not None:
-            value = float(heatmap.max())
+            value = map_score(heatmap, self.options.top_share)
         grid: NDArray[np.float32] | None = None
         if heatmap is not None:
             grid = heatmap.astype(np.float32).reshape(self.context_.bundle.grid)

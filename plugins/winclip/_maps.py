@@ -12,7 +12,7 @@ from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._text import log_probabilities
 from clipvet.plugins.winclip._windows import Cover, harmonic_mean
 
-__all__ = ["distance_map", "text_scores"]
+__all__ = ["distance_map", "map_score", "text_scores"]
 
 
 def text_scores(
@@ -73,3 +73,9 @@ def distance_map(
             maps.append(np.exp(covers[scale].spread(np.log(distance))))
     mean: NDArray[np.float64] = np.mean(maps, axis=0)
     return mean
+
+
+def map_score(values: NDArray[np.float64], top_share: float) -> float:
+    """Mean of the largest ``top_share`` of a map's cells, of one cell at least."""
+    count = max(1, round(top_share * values.size))
+    return float(np.sort(values, axis=None)[-count:].mean())

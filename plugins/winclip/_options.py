@@ -72,7 +72,15 @@ class WinClipOptions(DetectorOptions):
         default="paper",
         description="paper: text score of the image, averaged with the largest entry of the "
         "reference map if there are references; map_max: largest cell of the heatmap; "
-        "references: largest entry of the reference map alone, once there are references",
+        "references: largest entry of the reference map alone, once there are references "
+        "(largest: see top_share)",
+    )
+    top_share: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="score of a map: the mean of this share of its cells, the largest ones; 0 is "
+        "the single largest, as in the paper",
     )
     max_references: int = Field(
         default=32, ge=0, description="how many good images fit keeps; 0 stays zero-shot"
@@ -104,6 +112,8 @@ class WinClipOptions(DetectorOptions):
         hidden = _NOT_METHOD if shots else _NOT_METHOD | _FEW_SHOT_ONLY
         if not shots and self.image_score == "references":
             hidden = hidden | {"image_score"}
+        if not shots and self.image_score != "map_max":
+            hidden = hidden | {"top_share"}
         settings = [
             f"{name}={_brief(getattr(self, name))}"
             for name in type(self).model_fields

@@ -136,6 +136,29 @@ def test_map_max(make_detector: Any, make_batch: Any) -> None:
     assert score.value == score.heatmap.max()
 
 
+@pytest.mark.parametrize("share", [0, 0.25, 1])
+def test_top_share_averages_the_largest_cells(
+    make_detector: Any, make_batch: Any, share: float
+) -> None:
+    detector = make_detector(variant="visual", scales=(), top_share=share)
+    detector.fit([make_batch([0])])
+    score = detector.score(make_batch([2], NAME))[0][0]
+    cells = np.sort(score.heatmap, axis=None)
+    count = max(1, round(share * cells.size))
+    assert score.value == pytest.approx(cells[-count:].mean(), rel=1e-6)
+    assert ("top_share" in score.details["method"]) == bool(share)
+
+
+def test_zero_shot_method_leaves_top_share_out(make_detector: Any, make_batch: Any) -> None:
+    score = make_detector(top_share=0.5).score(make_batch([2], NAME))[0][0]
+    assert score.details["method"] == "WinCLIP zero-shot"
+    pooled = make_detector(top_share=0.5, image_score="map_max")
+    score = pooled.score(make_batch([2], NAME))[0][0]
+    cells = np.sort(score.heatmap, axis=None)
+    assert score.value == pytest.approx(cells[-round(0.5 * cells.size) :].mean(), rel=1e-6)
+    assert "top_share=0.5" in score.details["method"]
+
+
 def test_sum_is_twice_the_mean(make_detector: Any, make_batch: Any) -> None:
     maps = {}
     for fusion in ("mean", "sum"):
