@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors.clip._gate import GATE_FILE, DomainGate
 from clipvet.detectors.clip._manifest import Manifest
 from clipvet.detectors.clip._windows import window_indices
 from clipvet.detectors.errors import BundleError
@@ -97,6 +98,21 @@ class Bundle:
                     f"bundle {self.folder}: {name} is not the file that its manifest describes "
                     "(sha256 differs): export or pull it again"
                 )
+
+    @cached_property
+    def gate(self) -> DomainGate | None:
+        """What tells pictures of its world from others; None if it was made without.
+
+        Raises:
+            BundleError: the file is damaged, or reads a feature that the bundle cannot give.
+        """
+        if GATE_FILE not in self.manifest.files:
+            return None
+        gate = DomainGate.read(self.folder)
+        missing = sorted(set(gate.features) - set(self.manifest.features))
+        if missing:
+            raise BundleError(f"bundle {self.folder}: its domain gate reads {missing[0]}")
+        return gate
 
     @cached_property
     def info(self) -> BundleInfo:

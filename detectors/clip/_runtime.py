@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from clipvet.detectors._closing import Closing
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
+from clipvet.detectors.clip._gate import DomainGate
 from clipvet.detectors.clip._preprocess import preprocess
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip._session import Device, Session, open_session
@@ -75,6 +76,12 @@ class Runtime(Closing):
     def info(self) -> BundleInfo:
         """Facts of the bundle."""
         return self.bundle.info
+
+    @property
+    def gate(self) -> DomainGate | None:
+        """The bundle's domain gate, if it has one and this runtime computes what it reads."""
+        gate = self.bundle.gate
+        return gate if gate is not None and self.needs >= set(gate.features) else None
 
     @property
     def provider(self) -> str:

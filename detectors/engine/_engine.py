@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from clipvet.detectors.clip import BundleInfo, Device
 from clipvet.detectors.engine._advice import advised
 from clipvet.detectors.engine._containment import Failure, pick, read_only
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
-from clipvet.detectors.engine._results import DetectorSpec, RawResult
+from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.engine._setup import FeatureRuntime, Slot, build_slots, open_runtime
 from clipvet.detectors.errors import ClipvetError, DetectorError, UsageError
 from clipvet.detectors.frames._frames import Frame
@@ -152,11 +153,17 @@ class Engine(Closing):
             [[] for _ in planned] for _ in self._slots
         ]
         views = [(owner, view) for owner, plan in enumerate(planned) for view in plan.views]
+        gated: dict[str, list[list[float]]] = {
+            group: [[] for _ in planned] for group, runtime in self.runtimes.items() if runtime.gate
+        }
         for first in range(0, len(views), self.batch_size):
-            self._score_chunk(views[first : first + self.batch_size], asked, answers)
+            self._score_chunk(views[first : first + self.batch_size], asked, answers, gated)
+        domains = {group: self._domains(group, scores) for group, scores in gated.items()}
         return [
             [
-                result
+                replace(result, domain=domains[slot.group][index])
+                if slot.group in domains
+                else result
                 for slot, of_slot in zip(self._slots, answers, strict=True)
                 for result in merge_views(slot, plan, asked[index], of_slot[index], self.region)
             ]
@@ -196,6 +203,7 @@ class Engine(Closing):
         views: Sequence[tuple[int, View]],
         asked: Sequence[Sequence[Query]],
         answers: list[list[list[list[Score] | Failure]]],
+        gated: dict[str, list[list[float]]],
     ) -> None:
         owners = [owner for owner, _ in views]
         pictures = [view for _, view in views]
@@ -203,6 +211,9 @@ class Engine(Closing):
             start = time.perf_counter()
             features = read_only(runtime.encode_views([view.pixels for view in pictures]))
             encoded = time.perf_counter()
+            if runtime.gate is not None:
+                for owner, score in zip(owners, runtime.gate.score(features), strict=True):
+                    gated[group][owner].append(float(score))
             for slot, of_slot in zip(self._slots, answers, strict=True):
                 if slot.group == group:
                     queries = [slot.applicable(asked[owner]) for owner in owners]
@@ -210,6 +221,18 @@ class Engine(Closing):
                     for owner, answer in zip(owners, _ask(slot, batch, owners), strict=True):
                         of_slot[owner].append(answer)
             self._spent(encode=encoded - start, detectors=time.perf_counter() - encoded)
+
+    def _domains(self, group: str, scores: Sequence[Sequence[float]]) -> list[DomainScore]:
+        runtime = self.runtimes[group]
+        assert runtime.gate is not None
+        return [
+            DomainScore(
+                bundle=runtime.info.id,
+                score=math.fsum(of_views) / len(of_views),
+                threshold=runtime.gate.threshold,
+            )
+            for of_views in scores
+        ]
 
     def _batches(self, slot: Slot, frames: Iterable[Frame], query: Query) -> Iterator[Batch]:
         runtime = self.runtimes[slot.group]

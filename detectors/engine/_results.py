@@ -10,7 +10,7 @@ from typing import Any, Literal
 from clipvet.detectors._detector import Query, Task
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 
-__all__ = ["DetectorSpec", "RawResult", "ResultStatus"]
+__all__ = ["DetectorSpec", "DomainScore", "RawResult", "ResultStatus"]
 
 ResultStatus = Literal["ok", "not_applicable", "error"]
 
@@ -33,6 +33,26 @@ class DetectorSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DomainScore:
+    """What a bundle's domain gate says about an image: the mean over its views.
+
+    Attributes:
+        bundle: whose gate it is.
+        score: higher is further outside of the world that the bundle was trained on.
+        threshold: above it the image is outside.
+    """
+
+    bundle: str
+    score: float
+    threshold: float
+
+    @property
+    def outside(self) -> bool:
+        """True if what the bundle says about this image means nothing."""
+        return self.score > self.threshold
+
+
+@dataclass(frozen=True, kw_only=True)
 class RawResult:
     """One detector's answer for one image and one query, before any verdict.
 
@@ -46,6 +66,7 @@ class RawResult:
         details: JSON-able facts of the view with the largest value.
         status: "ok", "not_applicable" (its query is missing) or "error".
         error: one line that names the detector; None if status is "ok".
+        domain: of the bundle whose features it read; None if that has no gate.
     """
 
     detector: str
@@ -57,3 +78,4 @@ class RawResult:
     details: Mapping[str, Any] = field(default_factory=dict)
     status: ResultStatus = "ok"
     error: str | None = None
+    domain: DomainScore | None = None

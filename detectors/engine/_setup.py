@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from clipvet.detectors._detector import Context, Detector, DetectorOptions, Query, QueryKind, Task
-from clipvet.detectors.clip import DEFAULT_BUNDLE, BundleInfo, Runtime, find_bundle
+from clipvet.detectors.clip import DEFAULT_BUNDLE, BundleInfo, DomainGate, Runtime, find_bundle
 from clipvet.detectors.engine._containment import Failure, GuardedDetector, blame
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import BundleError, UnfitEnvironment, UsageError
@@ -40,6 +40,10 @@ class FeatureRuntime(Protocol):
     @property
     def provider(self) -> str:
         """Execution provider."""
+
+    @property
+    def gate(self) -> DomainGate | None:
+        """Tells views of the bundle's world from others."""
 
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of some views."""
@@ -151,9 +155,11 @@ def make_options(entry: DetectorEntry, options: Mapping[str, Any]) -> DetectorOp
         raise UsageError(f"{key}: {text} (detect plugins show {entry.id})") from error
 
 
-def open_runtime(name: str, *, host: Host, **options: Any) -> Runtime:
-    """The real runtime for a bundle."""
-    return Runtime(find_bundle(name, host.bundles), **options)
+def open_runtime(name: str, *, host: Host, needs: frozenset[str], **options: Any) -> Runtime:
+    """The real runtime for a bundle; it also computes what the bundle's domain gate reads."""
+    bundle = find_bundle(name, host.bundles)
+    gated = bundle.gate.features if bundle.gate is not None and needs else ()
+    return Runtime(bundle, needs=needs | frozenset(gated), **options)
 
 
 def _made(spec: DetectorSpec, host: Host, group: str) -> Slot:

@@ -1,9 +1,10 @@
 """From raw results to a verdict, with reasons in words.
 
-In this order: an image that could not be decoded is ``error``; a gate that is exceeded makes it
-``abstain``; a detector that is exceeded makes it ``flag``; a detector that gave no score makes
-it ``error``; otherwise it is a ``pass``. Without a recipe there are no thresholds, hence no
-verdict: None.
+In this order: an image that could not be decoded is ``error``; an image outside of the world of
+the bundle (its domain gate) is ``abstain``, but anomaly and quality detectors that a recipe was
+fitted for are judged by that recipe; a gate that is exceeded makes it ``abstain``; a detector that
+is exceeded makes it ``flag``; a detector that gave no score makes it ``error``; otherwise it is a
+``pass``. Without a recipe there are no thresholds, hence no verdict: None.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "Judgement", "Threshold", "judge"]
 
+# What these say comes from the model's knowledge of the world, not from good images.
+_NEEDS_THE_WORLD = frozenset({"ood", "safety", "vqa"})
 _PRECEDENCE: tuple[Verdict, ...] = ("abstain", "flag", "error", "pass")
 
 
@@ -77,15 +80,23 @@ def judge(
     # Who failed is said beside who flagged: the promise covers the verdict of all of them.
     telling = {decided, "error"} - {"pass", None}
     reasons = tuple(
-        _reason(result, one)
+        _reason(result, one, recipe)
         for result, one in zip(results, judged, strict=True)
         if one.verdict in telling
     )
     return Judgement(verdict=decided, reasons=reasons, detections=judged)
 
 
+def _out_of_world(result: RawResult, recipe: Recipe | None) -> bool:
+    """True if the bundle's gate, and not the recipe, has the last word on this result."""
+    bound = recipe is None or result.task in _NEEDS_THE_WORLD
+    return bound and result.domain is not None and result.domain.outside
+
+
 def _judge_one(result: RawResult, recipe: Recipe | None) -> Judged:
     threshold = None if recipe is None else recipe.thresholds.get(result.detector)
+    if _out_of_world(result, recipe) and result.value is not None:
+        return Judged(threshold=threshold, verdict="abstain")
     if result.status == "error" or (result.value is None and threshold is not None):
         return Judged(threshold=threshold, verdict="error")
     if recipe is None or threshold is None or result.value is None:
@@ -97,10 +108,17 @@ def _judge_one(result: RawResult, recipe: Recipe | None) -> Judged:
     return Judged(p_value=p_value, threshold=threshold, verdict=exceeded)
 
 
-def _reason(result: RawResult, judged: Judged) -> str:
+def _reason(result: RawResult, judged: Judged, recipe: Recipe | None) -> str:
     if judged.verdict == "error":
         words = "has no query to answer" if result.status == "not_applicable" else "gave no score"
         return result.error or f"{result.detector} {words}"
+    if _out_of_world(result, recipe):
+        assert result.domain is not None
+        return (
+            f"{result.detector}: the image is outside of the world of bundle "
+            f"{result.domain.bundle} (domain gate {result.domain.score:.3g}, "
+            f"limit {result.domain.threshold:.3g})"
+        )
     assert judged.threshold is not None
     return (
         f"{result.detector}: {result.value:.4g} is above {judged.threshold.value:.4g}, "

@@ -17,6 +17,7 @@ from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.recipes._verdicts import Judged, judge
 from clipvet.detectors.records._records import (
     DetectionRecord,
+    DomainFacts,
     HeatmapFacts,
     ImageFacts,
     ImageStatus,
@@ -127,6 +128,7 @@ def _detection(
         verdict=judged.verdict,
         heatmap=heatmap,
         regions=_regions(result, recipe),
+        domain=_domain(result),
         details=dict(result.details),
         error=result.error,
     )
@@ -159,6 +161,11 @@ def _regions(result: RawResult, recipe: Recipe | None) -> tuple[RegionFacts, ...
     if threshold is None or result.heatmap is None:
         return ()
     return tuple(RegionFacts(**asdict(r)) for r in find_regions(result.heatmap, threshold))
+
+
+def _domain(result: RawResult) -> DomainFacts | None:
+    found = result.domain
+    return None if found is None else DomainFacts(score=found.score, threshold=found.threshold)
 
 
 def _given(query: Query | None) -> dict[str, str | tuple[str, ...]] | None:

@@ -18,6 +18,7 @@ from clipvet.detectors.frames._views import Box
 __all__ = [
     "RECORD_SCHEMA",
     "DetectionRecord",
+    "DomainFacts",
     "HeatmapFacts",
     "ImageFacts",
     "ImageStatus",
@@ -104,8 +105,16 @@ class DetectionRecord(_Part):
     verdict: Verdict | None = None
     heatmap: HeatmapFacts | None = None
     regions: tuple[RegionFacts, ...] = ()
+    domain: DomainFacts | None = Field(default=None, description="None: the bundle has no gate")
     details: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+
+
+class DomainFacts(_Part):
+    """The bundle's domain gate: above the threshold its word means nothing for this image."""
+
+    score: float
+    threshold: float
 
 
 class RuntimeFacts(_Part):

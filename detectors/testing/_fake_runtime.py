@@ -15,7 +15,7 @@ from PIL import Image
 
 from clipvet.detectors._closing import Closing
 from clipvet.detectors._features import FEATURES
-from clipvet.detectors.clip import BundleInfo
+from clipvet.detectors.clip import BundleInfo, DomainGate
 
 __all__ = ["FAKE_BUNDLE", "FakeRuntime"]
 
@@ -54,9 +54,11 @@ class FakeRuntime(Closing):
     Attributes:
         info: facts of a made-up bundle: 6x6 patches of 8 pixels, E = 32, W = 48.
         encoder_calls: views encoded so far.
+        gate: none, until a test sets one.
     """
 
     info = FAKE_BUNDLE
+    gate: DomainGate | None = None
     provider = "FakeExecutionProvider"
 
     def __init__(

@@ -22,6 +22,7 @@ from clipvet.detectors import (
     UsageError,
     read_frame,
 )
+from clipvet.detectors.clip import DomainGate
 from clipvet.detectors.errors import DetectorError, FrameRefused
 from clipvet.detectors.testing import FakeRuntime
 from tests.runs import EVERYTHING, ask, frame
@@ -218,3 +219,33 @@ def test_many_threads_score_the_same() -> None:
         again = list(pool.map(lambda f: facts(shared.score([f], [ask()]))[0][0], FRAMES * 5))
     assert again == expected * 5
     assert sys.stdout is out
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling(16, 4)])
+def test_every_result_carries_what_the_domain_gate_says(tiling: Tiling | None) -> None:
+    class Gated(FakeRuntime):
+        gate = DomainGate(
+            features=("cls_embed",),
+            mean=np.zeros(32),
+            scale=np.ones(32),
+            weight=np.eye(32)[0],
+            bias=0.0,
+            threshold=0.125,
+        )
+
+    with engine("energy", tiling=tiling, runtime_factory=Gated) as gated:
+        together = gated.score(FRAMES, [ask()] * 7)
+        scores = []
+        for one, image in zip(together, FRAMES, strict=True):
+            (result,) = one
+            assert result.domain is not None
+            assert gated.score([image], [ask()])[0][0].domain == result.domain
+            views = [view.pixels for view in gated.plan(image).views]
+            features = FakeRuntime("fake", needs={"cls_embed"}).encode_views(views)
+            expected = features["cls_embed"][:, 0].astype(float).mean()
+            assert result.domain.score == pytest.approx(expected, abs=1e-6)
+            assert result.domain.outside == (result.domain.score > 0.125)
+            scores.append(result.domain.score)
+        assert len(set(scores)) == 7
+    with engine("energy", tiling=tiling) as plain:
+        assert plain.score(FRAMES[:1], [ask()])[0][0].domain is None

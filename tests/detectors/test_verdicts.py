@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from clipvet.detectors.engine._results import DetectorSpec, RawResult
+from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._recipe import BoundBundle, Recipe
 from clipvet.detectors.recipes._verdicts import judge
@@ -135,3 +135,34 @@ def test_a_detector_beyond_the_recipe_is_scored_and_not_judged() -> None:
     judgement = judge([result("a", 0.0), result("other", 1e9)], ONE)
     assert judgement.verdict == "pass"
     assert judgement.detections[1].verdict is None
+
+
+OUTSIDE = DomainScore(bundle="mini", score=3.0, threshold=1.0)
+INSIDE = DomainScore(bundle="mini", score=1.0, threshold=1.0)
+
+
+def placed(value: float, task: str, domain: DomainScore) -> RawResult:
+    return RawResult(detector="a", version="1", task=task, value=value, domain=domain)  # type: ignore[arg-type]
+
+
+def test_without_a_recipe_an_image_outside_of_the_bundle_s_world_abstains() -> None:
+    judged = judge([placed(0.1, "anomaly", OUTSIDE)], None)
+    assert judged.verdict == "abstain"
+    assert judged.reasons == (
+        "a: the image is outside of the world of bundle mini (domain gate 3, limit 1)",
+    )
+    assert judge([placed(0.1, "anomaly", INSIDE)], None).verdict is None
+
+
+@pytest.mark.parametrize("task", ["anomaly", "quality"])
+def test_images_that_a_recipe_was_fitted_for_are_judged_by_that_recipe(task: str) -> None:
+    assert judge([placed(3.0, task, OUTSIDE)], ONE).verdict == "pass"
+    assert judge([placed(18.5, task, OUTSIDE)], ONE).verdict == "flag"
+
+
+@pytest.mark.parametrize("task", ["ood", "safety", "vqa"])
+def test_what_needs_the_world_never_passes_outside_of_it(task: str) -> None:
+    for value in (3.0, 18.5):
+        assert judge([placed(value, task, OUTSIDE)], ONE).verdict == "abstain"
+        assert judge([placed(value, task, OUTSIDE)], None).verdict == "abstain"
+    assert judge([placed(3.0, task, INSIDE)], ONE).verdict == "pass"
