@@ -1,4 +1,6 @@
-"""What the embedded model is worth: ``python benchmarks/mini.py [rendered|real ...]``.
+"""What the embedded model is worth: ``python benchmarks/mini.py [PART ...]``.
+
+Parts: rendered, real, names, captions, gate.
 
 Every score comes from the detector that ships, with the options that the bundle advises. Rendered
 pictures are held-out programs (training/seeds.py). Real sets are read from --data or
@@ -21,8 +23,10 @@ from typing import Any
 import numpy as np
 from _few_shot import Encoded, Judged, judge
 from _gabor import cells, largest_distance
+from _gate import gate_rates
 from _metrics import aupro, interval, pixel_auroc, resized_map, resized_mask
 from _real_sets import REAL_SETS, find
+from _words import caption_retrieval, classify_names
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -34,6 +38,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # the training room is not installed
 
 SHOTS = (0, 1, 4, 16)
+PARTS = ["rendered", "real", "names", "captions", "gate"]
 PIXEL_DRAWS = 3
 RELEASES = HERE / "RELEASES.md"
 
@@ -44,7 +49,7 @@ def real(runtime: Runtime, options: WinClipOptions, data: Path, args: Any) -> Nu
     """Image AUROC beside the floor on the same draws; pixel metrics over the first draws."""
     out: Numbers = {}
     for name, where in REAL_SETS.items():
-        if not (where.free or args.release):
+        if not (where.free or args.release) or (args.only and name not in args.only):
             continue
         good, bad, mask_files = find(data, name)
         pixels = [read_frame(path).pixels for path in good + bad]
@@ -142,11 +147,15 @@ def _log_release(bundle: Path, numbers: Numbers) -> None:
 def main() -> None:
     """Run the parts that are named, all of them by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["rendered", "real"])
+    parser.add_argument(
+        "parts", nargs="*", default=["rendered", "real", "names", "captions", "gate"]
+    )
     parser.add_argument("--bundle", type=Path, default=HERE.parent / "detectors/clip/mini")
     parser.add_argument("--data", type=Path, default=os.environ.get("CLIPVET_EVAL_DATA"))
+    parser.add_argument("--photos", type=Path, help="a folder of everyday photographs")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--programs", type=int, default=100)
+    parser.add_argument("--only", action="append", metavar="SET", help="of the real sets, these")
     parser.add_argument("--release", action="store_true", help="look at every real set, and log it")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON")
     args = parser.parse_args()
@@ -158,13 +167,16 @@ def main() -> None:
     parts: dict[str, Callable[[Runtime], Numbers]] = {
         "rendered": lambda r: rendered(r, options, args),
         "real": lambda r: real(r, options, args.data, args),
+        "names": lambda r: classify_names(r, 4 * args.programs),
+        "gate": lambda r: gate_rates(r, 2 * args.programs, args.photos),
+        "captions": lambda r: caption_retrieval(r, 2 * args.programs),
     }
     unknown = sorted(set(args.parts) - set(parts))
     if unknown:
         parser.error(f"unknown part {unknown[0]}: choose from {', '.join(parts)}")
     if "real" in args.parts and args.data is None:
         parser.error("real needs --data or CLIPVET_EVAL_DATA")
-    needs = WinClip(options).needs
+    needs = WinClip(options).needs | {"cls_embed", "hidden_4"}
     with Runtime(bundle, needs=set(needs), device="cpu") as runtime:
         for part in args.parts:
             out[part] = parts[part](runtime)

@@ -90,12 +90,12 @@ def episode(heads: Heads, k: int, reference: Tensor, query: Tensor, goal: Target
     """Nearest reference patch: close for a good query patch, far for a defective one.
 
     ``reference`` and ``query`` are tokens [B, N, W] of one kind. The image term asks the same of
-    the mean of the three largest distances.
+    the mean of the largest 3 % of the distances, which is the score of an image that ships.
     """
     cosine = F.normalize(query, dim=-1) @ F.normalize(reference, dim=-1).transpose(1, 2)
     distance = 1 - cosine.amax(dim=2)
     logit = heads(k, distance)
-    worst = distance.topk(3, dim=1).values.mean(1)
+    worst = distance.topk(max(3, distance.shape[1] * 3 // 100), dim=1).values.mean(1)
     image = F.binary_cross_entropy_with_logits(heads(2, worst), goal.bad.amax(1))
     return focal(logit, goal.bad, goal.known) + dice(logit, goal.bad, goal.known) + 0.5 * image
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from training.tokenizer import CONTEXT
@@ -94,8 +95,11 @@ def tokens(model: Any, pixels: Tensor, table: Tensor) -> Tensor:
 
 def finish(model: Any, x: Tensor) -> Tensor:
     """All tokens after the last block, raw [B, n, W]; ``ln_post`` and ``proj`` come after."""
-    out: Tensor = model.visual.transformer(model.visual.ln_pre(x))
-    return out
+    x = model.visual.ln_pre(x)
+    for block in model.visual.transformer.resblocks:
+        x = x + _attend(block.attn, block.ln_1(x))
+        x = x + block.mlp(block.ln_2(x))
+    return x
 
 
 def encode_text(model: Any, ids: Tensor) -> Tensor:
@@ -106,4 +110,19 @@ def encode_text(model: Any, ids: Tensor) -> Tensor:
     x = model.transformer(x, attn_mask=model.attn_mask[:n, :n])
     x = model.ln_final(x)
     out: Tensor = x[torch.arange(len(x)), end] @ model.text_projection
+    return out
+
+
+def _attend(attention: Any, x: Tensor) -> Tensor:
+    """``nn.MultiheadAttention`` on itself, written out.
+
+    On CPUs in bfloat16 two batched products and a softmax are 1.5 times as fast, forwards and
+    backwards, as the fused kernel that torch takes (NOTES.md).
+    """
+    batch, n, width = x.shape
+    heads = attention.num_heads
+    joint = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+    q, k, v = joint.view(batch, n, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    weight = ((q * (width // heads) ** -0.5) @ k.transpose(-1, -2)).softmax(-1)
+    out: Tensor = attention.out_proj((weight @ v).transpose(1, 2).reshape(batch, n, width))
     return out

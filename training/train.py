@@ -25,6 +25,7 @@ from training.captions import caption, state_pair
 from training.episodes import Episode, EpisodePool
 from training.seeds import SEEDS
 from training.tokenizer import build_tokenizer, encode
+from training.warm_start import weights
 
 __all__ = ["Plan", "Trainer", "main"]
 
@@ -93,6 +94,13 @@ class Trainer:
         self.mean, self.step, self.seconds = saved["mean"], saved["step"], saved["seconds"]
         self.views, self.seed = saved["views"], saved["seed"]
         return True
+
+    def begin(self, state: dict[str, Tensor]) -> None:
+        """Take weights of an earlier run; whatever they do not name stays as drawn."""
+        _, unknown = self.model.load_state_dict(state, strict=False)
+        if unknown:
+            raise ValueError(f"these weights are not of this model: {unknown[:3]}")
+        self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     @property
     def progress(self) -> float:
@@ -221,12 +229,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=Plan.minutes)
     parser.add_argument("--rate", type=float, default=Plan.rate, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="begin with the weights of this bundle")
+    parser.add_argument("--start-vision", type=Path, help="the same, its image tower alone")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(Plan(minutes=args.minutes, rate=args.rate), args.out)
     if trainer.resume():
         print(f"resumed at step {trainer.step}, {trainer.seconds / 60:.1f} minutes spent")
+    elif args.start or args.start_vision:
+        trainer.begin(weights(args.start or args.start_vision, text=bool(args.start)))
     run(trainer)
     print(f"{trainer.step} steps, {trainer.views} views, {trainer.seconds / 60:.1f} minutes")
 

@@ -1,0 +1,43 @@
+"""The weights of an exported bundle as open_clip's names: a run may begin where the last one ended.
+
+Only weights are committed, never an optimiser's state, so this is how training goes on in another
+session. fp16 costs nothing here: the first steps move the weights by more than its rounding.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor
+
+__all__ = ["weights"]
+
+
+def weights(bundle: Path, *, text: bool = True) -> dict[str, Tensor]:
+    """State dict of a bundle, float32, without mini's fixed positions of patches.
+
+    Without ``text`` only ``visual.*`` is read, for a text tower with another vocabulary.
+    """
+    state = {}
+    for name in ("vision", "text") if text else ("vision",):
+        for item in onnx.load(str(bundle / f"{name}.onnx")).graph.initializer:
+            if item.data_type == onnx.TensorProto.FLOAT16:
+                state.update(_named(item.name, numpy_helper.to_array(item)))
+    return state
+
+
+def _named(name: str, value: NDArray[Any]) -> dict[str, Tensor]:
+    if name == "visual.patch_positions":
+        return {}
+    if name == "visual.class_token_with_position":  # the class token's own position is zero
+        name, value = "visual.class_embedding", value.reshape(-1)
+    if name.endswith("weight_t"):
+        name, value = name.removesuffix("_t"), value.T
+    name = name.replace("in_proj.", "in_proj_")
+    return {name: torch.from_numpy(np.array(value, dtype=np.float32))}
