@@ -6,7 +6,7 @@ VENV   := .venvs
 ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow lint types format wheel bench bench-env sample-data clean
+.PHONY: help demo test test-slow lint types format wheel bench bench-env mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -63,6 +63,13 @@ bench-env:
 ## bench: WinCLIP beside anomalib and open_clip; writes benchmarks/RESULTS.md
 bench: wheel
 	$(VENV)/test/bin/python benchmarks/winclip.py --anomalib-python $(VENV)/bench/bin/python
+
+## mini: train the embedded model again and export it (MINUTES=180; resumes; CUDA if there is one)
+MINUTES ?= 180
+mini: wheel
+	$(VENV)/test/bin/python -m training.train --out training/runs/mini --minutes $(MINUTES)
+	$(VENV)/test/bin/python -m training.export_mini training/runs/mini --out detectors/clip/mini
+	$(VENV)/test/bin/python -m training.gate detectors/clip/mini
 
 ## sample-data: render sample_data again and fit its recipe
 sample-data: wheel

@@ -108,19 +108,20 @@ def window(model: Any, embedded: Tensor, pair: Tensor, goal: Target, count: int)
     """
     batch, n = goal.bad.shape
     grid = int(n**0.5)
-    total = embedded.new_zeros(())
+    total, device = embedded.new_zeros(()), embedded.device
     for side in (2, 3):
         places = grid - side + 1
         weight = goal.bad + 1e-3
         hit = torch.multinomial(weight, count // 2, replacement=True)
-        row = (hit // grid - torch.randint(side, hit.shape)).clamp(0, places - 1)
-        column = (hit % grid - torch.randint(side, hit.shape)).clamp(0, places - 1)
-        row = torch.cat([row, torch.randint(places, (batch, count - count // 2))], 1)
-        column = torch.cat([column, torch.randint(places, (batch, count - count // 2))], 1)
-        step = torch.arange(side)
+        row = (hit // grid - torch.randint(side, hit.shape, device=device)).clamp(0, places - 1)
+        column = (hit % grid - torch.randint(side, hit.shape, device=device)).clamp(0, places - 1)
+        more = (batch, count - count // 2)
+        row = torch.cat([row, torch.randint(places, more, device=device)], 1)
+        column = torch.cat([column, torch.randint(places, more, device=device)], 1)
+        step = torch.arange(side, device=device)
         inside = (row[..., None, None] + step[:, None]) * grid + column[..., None, None] + step
         index = torch.cat([torch.zeros_like(inside[..., :1, 0]), inside.flatten(2) + 1], dim=2)
-        rows = torch.arange(batch)[:, None, None]
+        rows = torch.arange(batch, device=device)[:, None, None]
         picked = embedded[rows, index].flatten(0, 1)
         first = model.visual.ln_post(clip.finish(model, picked)[:, 0]) @ model.visual.proj
         logit = pair_logit(first.reshape(batch, -1, first.shape[-1]), pair)

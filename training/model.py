@@ -83,7 +83,10 @@ def positions(grid: int, width: int, *, span: float = _SPAN, shift: float = 0.0)
 
 def tokens(model: Any, pixels: Tensor, table: Tensor) -> Tensor:
     """Tokens [B, 1 + N, W] after the positions and before ``ln_pre``, of uint8 [B, S, S, 3]."""
-    mean, std = torch.tensor(MEAN), torch.tensor(STD)
+    mean, std = (
+        pixels.new_tensor(MEAN, dtype=torch.float32),
+        pixels.new_tensor(STD, dtype=torch.float32),
+    )
     x = (pixels.float() / 255 - mean) / std
     patch = model.visual.conv1.weight.shape[-1]
     batch, side = x.shape[0], x.shape[1] // patch

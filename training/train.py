@@ -45,11 +45,11 @@ class Plan:
 class Trainer:
     """Weights, their running mean, optimiser and counters of one run; saved and resumed whole."""
 
-    def __init__(self, plan: Plan, out: Path) -> None:
+    def __init__(self, plan: Plan, out: Path, device: str = "cpu") -> None:
         torch.manual_seed(0)
-        self.plan, self.out = plan, out
-        self.model = clip.build(plan.model)
-        self.heads = losses.Heads()
+        self.plan, self.out, self.device = plan, out, device
+        self.model = clip.build(plan.model).to(device)
+        self.heads = losses.Heads().to(device)
         self.tokenizer = build_tokenizer()
         self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
         named = [*self.model.named_parameters(), *self.heads.named_parameters()]
@@ -87,7 +87,7 @@ class Trainer:
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return False
-        saved = torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True, map_location=self.device)
         self.model.load_state_dict(saved["model"])
         self.heads.load_state_dict(saved["heads"])
         self.optimiser.load_state_dict(saved["optimiser"])
@@ -118,7 +118,7 @@ class Trainer:
         rate = self.plan.rate * warm * (0.02 + 0.98 * cosine)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self.device, dtype=torch.bfloat16):
             terms = self._terms(batch, rng)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
@@ -139,13 +139,13 @@ class Trainer:
     def _terms(self, batch: list[Episode], rng: np.random.Generator) -> dict[str, Tensor]:
         n, side = len(batch), batch[0].images.shape[1]
         grid = side // self.plan.model["vision_cfg"]["patch_size"]
-        images, masks = _augment(batch, rng)
+        images, masks = (x.to(self.device) for x in _augment(batch, rng))
         table = clip.positions(
             grid,
             self.plan.model["vision_cfg"]["width"],
             span=float(rng.uniform(14, 18)),
             shift=float(rng.uniform(-1, 1)),
-        )
+        ).to(self.device)
         embedded = clip.tokens(self.model, images, table)
         raw = clip.finish(self.model, embedded)
         post = self.model.visual.ln_post(raw)
@@ -155,8 +155,10 @@ class Trainer:
         captions = [caption(f, rng) for f in facts]
         pairs = [state_pair(e.facts[0].name, rng) for e in batch]
         words = [c.text for c in captions] + [p[0] for p in pairs] + [p[1] for p in pairs]
-        text = clip.encode_text(self.model, torch.from_numpy(encode(self.tokenizer, words))).float()
+        ids = torch.from_numpy(encode(self.tokenizer, words)).to(self.device)
+        text = clip.encode_text(self.model, ids).float()
         fits = torch.tensor([[float(c.fits(f)) for c in captions] for f in facts])
+        fits = fits.to(self.device)
         pair = text[2 * n :].reshape(2, n, -1).transpose(0, 1)
         goal = losses.target(masks, grid)
         clear = losses.Target(torch.zeros_like(goal.bad), torch.ones_like(goal.known))
@@ -234,7 +236,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(Plan(minutes=args.minutes, rate=args.rate), args.out)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer = Trainer(Plan(minutes=args.minutes, rate=args.rate), args.out, device)
     if trainer.resume():
         print(f"resumed at step {trainer.step}, {trainer.seconds / 60:.1f} minutes spent")
     elif args.start or args.start_vision:
