@@ -87,16 +87,16 @@ def _recall(similar: NDArray[np.float32], fits: NDArray[np.bool_]) -> dict[str, 
 
 
 def _names() -> list[str]:
-    from training.parts import PARTS
-    from training.scenes import SURFACES
+    from training.catalogue.parts import PARTS
+    from training.catalogue.surfaces import SURFACES
 
     return sorted([*PARTS, *SURFACES])
 
 
 def _never_trained() -> frozenset[str]:
-    from training.seeds import HELD_OUT_FAMILIES
+    from training.seeds import NEVER_TRAINED
 
-    return HELD_OUT_FAMILIES
+    return NEVER_TRAINED
 
 
 def _prompts(name: str) -> Sequence[str]:

@@ -23,7 +23,7 @@ from clipvet.detectors import read_frame
 from clipvet.detectors.clip import Bundle, Runtime
 from training.render import render
 from training.scenes import make_program
-from training.seeds import HELD_OUT_FAMILIES, SEEDS
+from training.seeds import NEVER_TRAINED, SEEDS
 from training.vocabulary import BAD_STATES, GOOD_STATES, TEMPLATES
 
 __all__ = ["Encoded", "main", "nearest", "real", "rendered"]
@@ -86,7 +86,7 @@ def rendered(runtime: Runtime, kind: str, programs: int) -> dict[str, float]:
             "few_max": roc_auc_score(label, maps.max(axis=1)),
             "few_top10": roc_auc_score(label, np.sort(maps, axis=1)[:, -10:].mean(axis=1)),
         }
-        unseen = program.name in HELD_OUT_FAMILIES
+        unseen = program.name in NEVER_TRAINED
         for key, value in found.items():
             scores.setdefault(key, []).append(float(value))
             if unseen:

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from clipvet.detectors.clip.export import Source, closed_tokenizer, parse_config, write_bundle
 from training import model as clip
-from training.seeds import HELD_OUT_FAMILIES, SEEDS
+from training.seeds import NEVER_TRAINED, SEEDS
 from training.tokenizer import END, PAD, START, UNKNOWN, build_tokenizer
 
 __all__ = ["export_run", "load_state", "main", "write_mini"]
@@ -59,7 +59,7 @@ def export_run(run: Path, *, image_size: int = 192) -> Path:
         "programs_rendered": saved["seed"] - SEEDS["train"].start,
         "machine": "2 shared CPU cores with AVX-512 BF16, no GPU",
         "seeds": {k: [r.start, r.stop] for k, r in SEEDS.items()},
-        "held_out_families": sorted(HELD_OUT_FAMILIES),
+        "held_out_families": sorted(NEVER_TRAINED),
         "data": "renders of training/ alone",
     }
     (out / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")

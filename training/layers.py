@@ -26,6 +26,7 @@ class Layer:
         role: body, hole (shows the ground), detail, print, or defect.
         opacity: How much of the texture covers what lies below; 0 changes the height alone.
         soft: Blur of the outline in canonical units.
+        inside: Cut off where the part ends.
     """
 
     shapes: tuple[sh.Points, ...]
@@ -34,6 +35,7 @@ class Layer:
     role: str = "detail"
     opacity: float = 1.0
     soft: float = 0.0
+    inside: bool = False
 
 
 @dataclass

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["HELD_OUT_FAMILIES", "SEEDS"]
+from training.catalogue.parts import PARTS
+from training.catalogue.surfaces import SURFACES
+from training.catalogue.variants import Side
+
+__all__ = ["NEVER_TRAINED", "SEEDS", "side_of"]
 
 # A program seed fixes one part or surface (shapes, colours, textures); instance seeds only vary
 # pose, light, noise and defects of that program.
@@ -12,5 +16,16 @@ SEEDS: dict[str, range] = {
     "sample": range(30_000_000, 30_100_000),
 }
 
-# Families that no training seed ever draws: their numbers say what an unseen kind of part gives.
-HELD_OUT_FAMILIES: frozenset[str] = frozenset({"bearing", "comb", "terrazzo", "scales"})
+# Names that no training seed ever draws: their numbers say what an unseen kind of part gives.
+NEVER_TRAINED: frozenset[str] = frozenset(
+    [name for name, ways in PARTS.items() if not ways.trained]
+    + [name for name, (_, ways) in SURFACES.items() if not ways.trained]
+)
+
+
+def side_of(seed: int) -> Side:
+    """Training seeds show trained ways alone, all others held-out ways alone."""
+    return "train" if seed in SEEDS["train"] else "held_out"
+
+
+# The former name, until evaluate.py and export_mini.py use the new one.

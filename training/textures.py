@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+
+from training.texture_general import GENERAL
+from training.texture_noise import Field, Maker, Texture, between, noise, wave
+from training.textures_metal import METAL
+from training.textures_mineral import MINERAL
+from training.textures_panel import PANEL
+from training.textures_woven import WOVEN
 
 __all__ = ["TEXTURES", "Field", "Texture", "noise", "surface"]
-
-Field = NDArray[np.floating[Any]]
-Rgb = tuple[float, float, float]
-Maker = Callable[["Texture", Field, Field, np.random.Generator], tuple[Field, Field]]
-
-
-@dataclass(frozen=True)
-class Texture:
-    """One texture of one program.
-
-    Attributes:
-        kind: A key of ``TEXTURES``.
-        low: Colour at tone 0, RGB in 0..1.
-        high: Colour at tone 1.
-        knobs: Eight numbers in 0..1 that fix frequency, contrast, angle, ...
-        gloss: Strength of the specular light, 0..1.
-    """
-
-    kind: str
-    low: Rgb
-    high: Rgb
-    knobs: tuple[float, ...]
-    gloss: float = 0.1
 
 
 def surface(texture: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
@@ -45,61 +23,32 @@ def surface(texture: Texture, u: Field, v: Field, rng: np.random.Generator) -> t
     return low + (high - low) * np.clip(tone, 0, 1)[..., None], height
 
 
-def noise(
-    rng: np.random.Generator, u: Field, v: Field, fu: float, fv: float, *, octaves: int = 1
-) -> Field:
-    """Smooth noise of unit variance with ``fu, fv`` cells per canonical unit; 1/f over octaves."""
-    total = np.zeros_like(u)
-    weight = 0.0
-    for octave in range(octaves):
-        gain = 0.6**octave
-        lattice = rng.standard_normal((64, 64), dtype=np.float32)
-        du, dv = rng.uniform(0, 64, 2).astype(np.float32)
-        scale = 2.0**octave
-        x = np.mod(u * np.float32(fu * scale) + du, np.float32(64))
-        y = np.mod(v * np.float32(fv * scale) + dv, np.float32(64))
-        total += np.float32(gain) * cv2.remap(
-            lattice, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
-        )
-        weight += gain * gain
-    return total * np.float32(1.4 / np.sqrt(weight))
-
-
-def _between(knob: float, low: float, high: float) -> float:
-    return float(low * (high / low) ** knob)
-
-
-def _wave(x: Field) -> Field:
-    """Triangle wave of period 1 in 0..1."""
-    return np.abs(2 * (x - np.floor(x)) - 1)
-
-
 def _plain(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    n = noise(rng, u, v, _between(t.knobs[0], 1, 8), _between(t.knobs[0], 1, 8), octaves=3)
+    n = noise(rng, u, v, between(t.knobs[0], 1, 8), between(t.knobs[0], 1, 8), octaves=3)
     return 0.5 + 0.12 * t.knobs[1] * n, 0.02 * t.knobs[2] * n
 
 
 def _brushed(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    n = noise(rng, u, v, _between(t.knobs[0], 25, 60), _between(t.knobs[1], 0.4, 3), octaves=2)
+    n = noise(rng, u, v, between(t.knobs[0], 25, 60), between(t.knobs[1], 0.4, 3), octaves=2)
     return 0.5 + 0.22 * n, 0.04 * n
 
 
 def _wood(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
     warp = noise(rng, u, v, 1.2, 0.5, octaves=2)
-    rings = _wave(u * _between(t.knobs[0], 2, 7) + warp * (0.3 + t.knobs[1]))
+    rings = wave(u * between(t.knobs[0], 2, 7) + warp * (0.3 + t.knobs[1]))
     fibre = noise(rng, u, v, 45, 3)
     return 0.25 + 0.45 * rings + 0.12 * fibre, 0.03 * fibre
 
 
 def _leather(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 8, 24)
+    f = between(t.knobs[0], 8, 24)
     ridge = 1 - np.minimum(np.abs(noise(rng, u, v, f, f)), 1)
     grain = ridge**2 * (0.3 + 0.5 * t.knobs[1])
     return 0.7 - 0.5 * grain + 0.06 * noise(rng, u, v, 2, 2), -0.3 * grain
 
 
 def _weave(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 8, 22)
+    f = between(t.knobs[0], 8, 22)
     shift = np.floor(v * f) * (0.5 if t.knobs[1] < 0.6 else 0.25)
     warp = 0.05 * noise(rng, u, v, 4, 4)
     thread = np.sin(np.pi * (u * f + shift + warp)) ** 2 * np.sin(np.pi * (v * f + warp)) ** 2
@@ -107,34 +56,34 @@ def _weave(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Fi
 
 
 def _carpet(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 12, 30)
+    f = between(t.knobs[0], 12, 30)
     n = noise(rng, u, v, f, f * (0.5 + t.knobs[1]), octaves=2)
     return 0.5 + 0.25 * n, 0.15 * n
 
 
 def _speckle(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 6, 22)
+    f = between(t.knobs[0], 6, 22)
     n = noise(rng, u, v, f, f)
     blot = np.clip((n - 1.2 * t.knobs[1]) * 3 + 0.5, 0, 1)
     return 0.1 + 0.75 * blot + 0.05 * noise(rng, u, v, 30, 30), np.zeros_like(u)
 
 
 def _terrazzo(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 5, 14)
+    f = between(t.knobs[0], 5, 14)
     n, m = noise(rng, u, v, f, f), noise(rng, u, v, f * 1.7, f * 1.7)
     return 0.5 + 0.45 * (n > 0.9) - 0.4 * (m > 1.0), np.zeros_like(u)
 
 
 def _grid(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 3, 12)
+    f = between(t.knobs[0], 3, 12)
     wire = 0.15 + 0.3 * t.knobs[1]
-    near = np.maximum(_wave(u * f), _wave(v * f))
+    near = np.maximum(wave(u * f), wave(v * f))
     bar = np.clip((near - (1 - wire)) * 12 / f * 6 + 0.5, 0, 1)
     return bar * 0.85 + 0.06 * noise(rng, u, v, 8, 8), 0.4 * bar
 
 
 def _dots(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 3, 12)
+    f = between(t.knobs[0], 3, 12)
     row = np.floor(v * f)
     x, y = u * f + (0.5 * np.mod(row, 2) if t.knobs[1] > 0.5 else 0), v * f
     distance = np.hypot(x - np.floor(x) - 0.5, y - row - 0.5)
@@ -143,45 +92,45 @@ def _dots(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Fie
 
 
 def _tiles(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 1, 4)
+    f = between(t.knobs[0], 1, 4)
     row = np.floor(v * f)
     x = u * f * (1 if t.knobs[1] < 0.5 else 0.5) + (0.5 * np.mod(row, 2) if t.knobs[2] > 0.5 else 0)
-    joint = np.clip((np.maximum(_wave(x), _wave(v * f)) - 0.93) * 30 / f, 0, 1)
+    joint = np.clip((np.maximum(wave(x), wave(v * f)) - 0.93) * 30 / f, 0, 1)
     shade = noise(rng, u, v, 4, 4, octaves=3)
     return 0.75 + 0.12 * t.knobs[3] * shade - 0.7 * joint, -0.5 * joint
 
 
 def _stripes(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 3, 20)
+    f = between(t.knobs[0], 3, 20)
     hard = 1 + 10 * t.knobs[1]
-    wave = np.clip((_wave(u * f) - 0.5) * hard + 0.5, 0, 1)
-    return 0.1 + 0.8 * wave + 0.05 * noise(rng, u, v, 6, 6), 0.2 * t.knobs[2] * wave
+    stripe = np.clip((wave(u * f) - 0.5) * hard + 0.5, 0, 1)
+    return 0.1 + 0.8 * stripe + 0.05 * noise(rng, u, v, 6, 6), 0.2 * t.knobs[2] * stripe
 
 
 def _cells(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 2, 6)
+    f = between(t.knobs[0], 2, 6)
     patches = np.round(noise(rng, u, v, f, f) * 1.5) / 1.5
     cloud = noise(rng, u, v, 1.5, 1.5, octaves=3)
-    bars = np.clip((_wave(u * (1 + int(2.9 * t.knobs[1])) * 0.5 + 0.25) - 0.96) * 60, 0, 1)
-    fingers = _wave(v * _between(t.knobs[3], 10, 20))
+    bars = np.clip((wave(u * (1 + int(2.9 * t.knobs[1])) * 0.5 + 0.25) - 0.96) * 60, 0, 1)
+    fingers = wave(v * between(t.knobs[3], 10, 20))
     bright = 0.55 + 0.08 * patches * t.knobs[2] + 0.1 * cloud + 0.08 * fingers
     return bright * (1 - bars) + bars * (0.95 if t.knobs[4] > 0.5 else 0.05), np.zeros_like(u)
 
 
 def _baked(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    n = noise(rng, u, v, _between(t.knobs[0], 4, 10), _between(t.knobs[0], 4, 10), octaves=3)
+    n = noise(rng, u, v, between(t.knobs[0], 4, 10), between(t.knobs[0], 4, 10), octaves=3)
     chip = np.clip((noise(rng, u, v, 5, 5) - 1.3 - t.knobs[1]) * 5, 0, 1)
     return 0.6 + 0.15 * n - 0.55 * chip, 0.25 * n
 
 
 def _knurl(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 5, 16)
-    diamond = np.minimum(_wave((u + v) * f), _wave((u - v) * f))
+    f = between(t.knobs[0], 5, 16)
+    diamond = np.minimum(wave((u + v) * f), wave((u - v) * f))
     return 0.3 + 0.6 * diamond + 0.05 * noise(rng, u, v, 6, 6), 0.4 * diamond
 
 
 def _hammered(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 3, 10)
+    f = between(t.knobs[0], 3, 10)
     n = noise(rng, u, v, f, f)
     return 0.5 + 0.1 * n, 0.5 * n * (0.3 + t.knobs[1])
 
@@ -193,7 +142,7 @@ def _concrete(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple
 
 
 def _scales(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[Field, Field]:
-    f = _between(t.knobs[0], 4, 10)
+    f = between(t.knobs[0], 4, 10)
     row = np.floor(v * f)
     x = u * f + 0.5 * np.mod(row, 2)
     bow = np.hypot(x - np.floor(x) - 0.5, v * f - row)
@@ -201,6 +150,11 @@ def _scales(t: Texture, u: Field, v: Field, rng: np.random.Generator) -> tuple[F
 
 
 TEXTURES: dict[str, Maker] = {
+    **GENERAL,
+    **METAL,
+    **MINERAL,
+    **PANEL,
+    **WOVEN,
     "baked": _baked,
     "brushed": _brushed,
     "carpet": _carpet,

@@ -6,10 +6,10 @@ them tokenize without an unknown word, but no rendered picture ever gave them a 
 
 from __future__ import annotations
 
+from training.catalogue.parts import PARTS
+from training.catalogue.surfaces import SURFACES
 from training.palette import COLOURS, MATERIALS
-from training.parts import PARTS
-from training.scenes import SURFACES
-from training.seeds import HELD_OUT_FAMILIES
+from training.seeds import NEVER_TRAINED
 
 __all__ = [
     "ADJECTIVES",
@@ -122,7 +122,7 @@ RENDERED: tuple[str, ...] = tuple(
         | _split(" ".join([*GOOD_STATES, *BAD_STATES, *TEMPLATES]))
         | _split(" ".join(p for phrases in DEFECT_PHRASES.values() for p in phrases))
         | _split(" ".join([*COLOURS, *MATERIALS]))
-        | _split(" ".join(n for n in (*PARTS, *SURFACES) if n not in HELD_OUT_FAMILIES))
+        | _split(" ".join(n for n in (*PARTS, *SURFACES) if n not in NEVER_TRAINED))
     )
 )
 PRESENT: tuple[str, ...] = tuple(sorted(_split(_PRESENT) - set(RENDERED)))

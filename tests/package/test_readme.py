@@ -19,7 +19,7 @@ def test_the_python_session_prints_what_is_shown() -> None:
     session = next(block for block in blocks(README) if "Inspector" in block)
     setup = (
         "import numpy as np\nfrom PIL import Image\n"
-        "array = np.asarray(Image.open('sample_data/parts/defect/stain/000.jpg'))\n"
+        "array = np.asarray(Image.open('sample_data/parts/defect/wrong_colour/000.jpg'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", setup + session],

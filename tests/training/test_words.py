@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from training.captions import caption, state_pair
-from training.parts import PARTS
+from training.catalogue.parts import PARTS
 from training.render import Facts, render
 from training.scenes import make_program
 from training.tokenizer import CONTEXT, END, PAD, START, UNKNOWN, build_tokenizer, encode
