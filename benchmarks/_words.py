@@ -100,7 +100,9 @@ def _never_trained() -> frozenset[str]:
 
 
 def _prompts(name: str) -> Sequence[str]:
-    return [f"a photo of a {name}.", f"a photo of the {name}.", f"a cropped photo of a {name}."]
+    from training.captions import class_prompts
+
+    return class_prompts(name)
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

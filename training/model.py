@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from training.tokenizer import CONTEXT
-from training.vocabulary import WORDS
+from training.tokenizer import CONTEXT, vocabulary_size
 
 __all__ = ["MEAN", "STD", "build", "config", "encode_text", "finish", "positions", "tokens"]
 
@@ -41,7 +40,7 @@ def config(
         },
         "text_cfg": {
             "context_length": CONTEXT,
-            "vocab_size": len(WORDS) + 4,
+            "vocab_size": vocabulary_size(),
             "width": text_width,
             "heads": text_width // 64,
             "layers": text_layers,

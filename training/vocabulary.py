@@ -1,25 +1,43 @@
-"""The closed vocabulary of ``mini``: every word its text tower knows.
+"""The closed world of ``mini``: the sentences of its captions, and every word in them.
 
-``RENDERED`` words occur in training captions. ``PRESENT`` words have an id, so that prompts with
-them tokenize without an unknown word, but no rendered picture ever gave them a meaning.
+A word that no caption says is unknown, and the runtime names it. Names that training never shows
+are unknown too.
 """
 
 from __future__ import annotations
 
-from training.catalogue.parts import PARTS
-from training.catalogue.surfaces import SURFACES
+import re
+
+from training.layouts.names import (
+    COUNT_WORDS,
+    PICTOGRAM_WORDS,
+    SHAPE_COLOURS,
+    SHAPES,
+    SIGN_WORDS,
+)
 from training.palette import COLOURS, MATERIALS
-from training.seeds import NEVER_TRAINED
+from training.synonyms import NAMES, called
 
 __all__ = [
-    "ADJECTIVES",
     "BAD_STATES",
+    "CAMERA_WORDS",
+    "DEFECT_NOUNS",
     "DEFECT_PHRASES",
+    "FRAMES",
     "GOOD_STATES",
-    "PRESENT",
-    "RENDERED",
+    "MORE_BAD_STATES",
+    "MORE_GOOD_STATES",
+    "PART_FRAMES",
+    "PICTOGRAM_FRAMES",
+    "PICTOGRAM_QUESTIONS",
+    "QUESTION_FRAMES",
+    "RELATION_FRAMES",
+    "SHAPE_FRAMES",
+    "SIGN_NOUNS",
+    "SPELLINGS",
     "TEMPLATES",
     "WORDS",
+    "words_of",
 ]
 
 # WinCLIP's states and templates (methods note, section 0), so that its prompts are in the world.
@@ -43,12 +61,15 @@ BAD_STATES = (
     "defective {}",
     "bad {}",
 )
-ADJECTIVES = ("cropped", "close-up", "bright", "dark", "jpeg corrupted", "blurry")
+# Other ways to say the states, for captions alone.
+MORE_GOOD_STATES = ("normal {}", "undamaged {}", "{} in good condition", "{} without anomaly")
+MORE_BAD_STATES = ("faulty {}", "abnormal {}", "anomalous {}", "{} with an anomaly")
+CAMERA_WORDS = ("cropped", "close-up", "bright", "dark", "jpeg corrupted", "blurry")
 TEMPLATES = tuple(
     template
     for article in ("a", "the")
     for template in (
-        *(f"a {adjective} photo of {article} {{}}." for adjective in ADJECTIVES),
+        *(f"a {word} photo of {article} {{}}." for word in CAMERA_WORDS),
         f"a photo of {article} {{}}.",
         f"a photo of {article} small {{}}.",
         f"a photo of {article} large {{}}.",
@@ -71,59 +92,83 @@ DEFECT_PHRASES: dict[str, tuple[str, ...]] = {
     "stain": ("stained {}", "{} with a stain", "dirty {}", "{} with a spot"),
     "wrong colour": ("{} with a wrong colour", "discoloured {}", "{} with the wrong color"),
 }
+# defect kind -> the noun that is asked for
+DEFECT_NOUNS: dict[str, str] = {
+    **{kind: kind for kind in DEFECT_PHRASES},
+    "bent": "deformation",
+}
+# Said in place of a colour's own word now and then.
+SPELLINGS = {"grey": "gray"}
 
-_GRAMMAR = """a the an of on in for with and photo picture image close - up . , small large object
-surface part background grey made visual inspection anomaly detection"""
-_PRESENT = """hazelnut toothbrush almond nuts bolts screws washers gears caps bottles plates rings
-boards tiles bottle top lid tin can box bag pouch jar tube pipe hose wire spring rivet nail pin plug
-socket switch lamp bulb lens mirror glass window door handle knob wheel tyre tire belt chain hook
-clip clamp pump valve piston blade knife scissors spoon fork cup mug bowl dish sponge cloth thread
-yarn rope string tape foil sheet panel frame tray lattice mesh net fence brick block slab bar rod
-beam sensor chip pcb pcb1 pcb2 pcb3 pcb4 capacitor resistor diode led circuit fuse relay motor
-magnet coil candle candles capsules macaroni macaroni1 macaroni2 cashew chewinggum fryum pipe_fryum
-chewing gum fruit apple orange lemon tomato potato bread cake rice bean seed leaf flower tablet
-vial syringe bandage glove mask needle bearing comb terrazzo scales wafer semiconductor display
-screen phone keyboard cell solar module electroluminescence casting weld steel aluminium aluminum
-iron brass bronze copper chrome zinc carbon fiber fibre foam wool silk cotton felt nylon ceramic
-porcelain clay marble granite sand asphalt
-round square triangular rectangular oval hexagonal circular flat curved straight long short thick
-thin wide narrow smooth rough shiny matte transparent striped dotted plain clean dirty new old wet
-dry hot cold open closed empty full left right top bottom middle center centre corner edge inside
-outside above below front back side
-one two three four five six seven eight nine ten zero many few several some all no none single
-double pair
-ok okay fine correct acceptable normal abnormal anomalous anomaly faulty fault failure reject
-rejected rust rusty corroded corrosion burn burnt oxidized worn wear tear torn cut hole holes
-cracks chips dents stains spots scratch bubble blister wrinkle fold crease smudge fingerprint dust
-oil grease paint glue residue burr gap leak melted rotten mould mold loose missing extra wrong
-swapped reversed upside down shifted rotated tilted squeezed poke faulty imprint contamination
-color colour liquid manipulated front thread side fabric interior border rough split teeth
-broken combined glue_strip gray_stroke gray stroke oil strip bent wire cable swap outer inner
-insulation poke cut lead case damaged misplaced scratch neck head is are was it this that there
-which what how who why where when does do not and or but from to at by as has have no yes
-good bad perfect flawless unblemished low high resolution quality black white photograph rendering
-drawing illustration texture pattern material product item thing component assembly device machine
-tool industrial industry factory production line view overhead above isolated table floor conveyor
-light shadow lighting blurred noisy sharp focus microscope x ray scan infrared thermal cropped
-person people man woman child face animal dog cat bird horse car bus truck street tree sky water
-house room food toy sign text letter number word logo symbol arrow star heart circle triangle
-cross"""
-
-
-def _split(text: str) -> set[str]:
-    for mark in ".,-":
-        text = text.replace(mark, f" {mark} ")
-    return {w for w in text.lower().replace("{}", " ").replace("_", " ").split() if w}
-
-
-RENDERED: tuple[str, ...] = tuple(
-    sorted(
-        _split(_GRAMMAR)
-        | _split(" ".join([*GOOD_STATES, *BAD_STATES, *TEMPLATES]))
-        | _split(" ".join(p for phrases in DEFECT_PHRASES.values() for p in phrases))
-        | _split(" ".join([*COLOURS, *MATERIALS]))
-        | _split(" ".join(n for n in (*PARTS, *SURFACES) if n not in NEVER_TRAINED))
-    )
+# What is said or asked of a part: claim -> sentences. {name} and {answer} as for the claim.
+PART_FRAMES: dict[str, tuple[str, ...]] = {
+    "called": ("what is this? a {name}.", "is this a {name}? {answer}.", "this is a {name}."),
+    "material": ("what is the {name} made of? {answer}.", "a {name} made of {answer}."),
+    "colour": ("what colour is the {name}? {answer}.", "the {name} is {answer}."),
+    "state": ("is the {name} damaged? {answer}.", "is there a defect on the {name}? {answer}."),
+    "defect": ("is there a {noun}? {answer}.", "does the {name} have a {noun}? {answer}."),
+}
+# {what} is a phrase such as "two red circles and a blue star".
+SHAPE_FRAMES = (
+    "{what}.",
+    "a photo of {what}.",
+    "a picture of {what}.",
+    "{what} on a {ground} background.",
+    "there {verb} {what}.",
+    "an image of {what}.",
 )
-PRESENT: tuple[str, ...] = tuple(sorted(_split(_PRESENT) - set(RENDERED)))
-WORDS: tuple[str, ...] = tuple(sorted({*RENDERED, *PRESENT}))
+RELATION_FRAMES = ("{first} {relation} {second}.", "a photo of {first} {relation} {second}.")
+QUESTION_FRAMES = {
+    "exactly": ("how many {what} are there? {answer}.", "number of {what}: {answer}."),
+    "has": ("is there a {what}? {answer}.",),
+}
+# {sign} is "sign", "symbol" and so on, with what is known of its shape.
+PICTOGRAM_FRAMES = (
+    "a {what} {sign}.",
+    "a photo of a {what} {sign}.",
+    "the {sign} for {what}.",
+    "a photo of the {sign} for {what}.",
+    "what does the {sign} show? {what}.",
+    "a {sign} that says {what}.",
+)
+PICTOGRAM_QUESTIONS = (
+    "does the sign show {what}? {answer}.",
+    "is this a {what} symbol? {answer}.",
+)
+SIGN_NOUNS = ("sign", "symbol", "icon", "pictogram")
+_GLUE = ", an are is object label forbidden on a background left right of above below and yes no"
+
+FRAMES: tuple[str, ...] = (
+    *TEMPLATES,
+    *GOOD_STATES,
+    *BAD_STATES,
+    *MORE_GOOD_STATES,
+    *MORE_BAD_STATES,
+    *(phrase for phrases in DEFECT_PHRASES.values() for phrase in phrases),
+    *(frame for frames in PART_FRAMES.values() for frame in frames),
+    *SHAPE_FRAMES,
+    *RELATION_FRAMES,
+    *(frame for frames in QUESTION_FRAMES.values() for frame in frames),
+    *PICTOGRAM_FRAMES,
+    *PICTOGRAM_QUESTIONS,
+    *SIGN_NOUNS,
+    _GLUE,
+)
+
+
+def words_of(text: str) -> list[str]:
+    """The words, numbers and signs of a text, lower-case, as the tokenizer separates them."""
+    return re.findall(r"[^\W\d_]+|\d+|[^\w\s]", text.lower())
+
+
+def _all_words() -> tuple[str, ...]:
+    texts = [re.sub(r"\{\w*\}", " ", frame) for frame in FRAMES]
+    texts += [*COLOURS, *MATERIALS, *SHAPE_COLOURS, *SPELLINGS.values(), *DEFECT_NOUNS.values()]
+    texts += [name for own in NAMES for name in called(own)]
+    texts += [*SHAPES, *SHAPES.values(), *COUNT_WORDS, *map(str, range(len(COUNT_WORDS)))]
+    texts += [word for words in (*PICTOGRAM_WORDS.values(), *SIGN_WORDS.values()) for word in words]
+    texts += ["danger hazard"]
+    return tuple(sorted({word for text in texts for word in words_of(text)}))
+
+
+WORDS: tuple[str, ...] = _all_words()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from clipvet.detectors.clip._manifest import TextFacts
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["Tokenizer"]
+
+# A run of letters, a run of digits, or one other sign.
+_UNIT = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 
 
 class Tokenizer:
@@ -49,13 +53,14 @@ class Tokenizer:
         """Words of ``text`` that a closed vocabulary does not know, in order, each once."""
         if self._facts.unknown is None:
             return []
-        encoding = self._inner.encode(text, add_special_tokens=False)
-        found = (
-            text[first:last]
-            for number, (first, last) in zip(encoding.ids, encoding.offsets, strict=True)
-            if number == self._facts.unknown
-        )
-        return list(dict.fromkeys(found))
+        # Word by word: a normaliser may replace unknown words, and offsets are lost with them.
+        words = list(dict.fromkeys(_UNIT.findall(text)))
+        found = self._inner.encode_batch(words, add_special_tokens=False)
+        return [
+            word
+            for word, pieces in zip(words, found, strict=True)
+            if self._facts.unknown in pieces.ids
+        ]
 
     def _ids(self, text: str) -> list[int]:
         if self._facts.cleaning == "clip":

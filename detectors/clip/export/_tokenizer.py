@@ -61,7 +61,11 @@ def clip_tokenizer(vocabulary: Path) -> TokenizerFiles:
 def closed_tokenizer(
     tokenizer_json: str, *, start: str, end: str, padding: str, unknown: str
 ) -> TokenizerFiles:
-    """A word-level tokenizer over a closed vocabulary; the end token must have the largest id."""
+    """A tokenizer that maps words outside of a closed vocabulary to its unknown token.
+
+    The text is kept as it is, so that a bundle holds the same file as training read; the end token
+    must have the largest id.
+    """
     tokenizer = Tokenizer.from_str(tokenizer_json)
     ids = tokenizer.get_vocab()
     missing = [name for name in (start, end, padding, unknown) if name not in ids]
@@ -70,7 +74,7 @@ def closed_tokenizer(
     if ids[end] != max(ids.values()):
         raise ValueError(f"{end} must have the largest id: the text tower is read there")
     return TokenizerFiles(
-        json=tokenizer.to_str(),
+        json=tokenizer_json,
         start=ids[start],
         end=ids[end],
         padding=ids[padding],
