@@ -54,4 +54,5 @@ def _kernel(wavelength: float, orientation: int, phase: float) -> NDArray[np.flo
     kernel = cv2.getGaborKernel(
         (size, size), 0.4 * wavelength, np.pi * orientation / _ORIENTATIONS, wavelength, 1.0, phase
     )
-    return kernel - kernel.mean()
+    balanced: NDArray[np.float64] = kernel - kernel.mean()
+    return balanced

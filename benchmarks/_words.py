@@ -80,9 +80,9 @@ def _recall(similar: NDArray[np.float32], fits: NDArray[np.bool_]) -> dict[str, 
     order = np.argsort(-similar, axis=1)
     found = np.take_along_axis(fits, order, axis=1)
     return {
-        "at_1": _share(found[:, 0]),
-        "at_5": _share(found[:, :5].any(1)),
-        "chance_at_1": _share(fits),
+        "at_1": _share(np.asarray(found[:, 0])),
+        "at_5": _share(np.asarray(found[:, :5].any(1))),
+        "chance_at_1": _share(np.asarray(fits)),
     }
 
 

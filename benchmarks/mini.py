@@ -1,4 +1,4 @@
-"""What the embedded model is worth: ``python benchmarks/mini.py [PART ...]``.
+"""What the embedded model is worth: ``python -m benchmarks.mini [PART ...]``.
 
 Parts: rendered, real, names, captions, gate.
 
@@ -14,28 +14,26 @@ import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _few_shot import Encoded, Judged, judge
-from _gabor import cells, largest_distance
-from _gate import gate_rates
-from _metrics import aupro, interval, pixel_auroc, resized_map, resized_mask
-from _real_sets import REAL_SETS, find
-from _words import caption_retrieval, classify_names
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from benchmarks._few_shot import Encoded, Judged, judge
+from benchmarks._gabor import cells, largest_distance
+from benchmarks._gate import gate_rates
+from benchmarks._metrics import aupro, interval, pixel_auroc, resized_map, resized_mask
+from benchmarks._real_sets import REAL_SETS, find
+from benchmarks._words import caption_retrieval, classify_names
 from clipvet.detectors import read_frame
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.plugins.winclip import WinClip, WinClipOptions
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))  # the training room is not installed
 
 SHOTS = (0, 1, 4, 16)
 PARTS = ["rendered", "real", "names", "captions", "gate"]

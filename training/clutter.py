@@ -49,13 +49,15 @@ def spectral_noise(rng: np.random.Generator, size: int, slope: float) -> Picture
     wave = np.fft.rfft2(rng.standard_normal((size, size))) * f**-slope
     wave[0, 0] = 0
     out = np.fft.irfft2(wave, (size, size))
-    return (out / out.std()).astype(np.float32)
+    scaled: Picture = (out / out.std()).astype(np.float32)
+    return scaled
 
 
 def _colour(rng: np.random.Generator) -> Picture:
     hue, saturation, value = rng.random() * 180, rng.beta(1.5, 2.5) * 255, rng.beta(2, 1.6) * 255
     pixel = np.array([[[hue, saturation, value]]], np.uint8)
-    return cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32) / 255
+    rgb: Picture = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].astype(np.float32) / 255
+    return rgb
 
 
 def _backdrop(rng: np.random.Generator, size: int) -> Picture:
@@ -68,7 +70,8 @@ def _backdrop(rng: np.random.Generator, size: int) -> Picture:
     picture = upper * (1 - soft) + lower * soft
     rough = spectral_noise(rng, size, rng.uniform(0.8, 1.8))[..., None]
     amount = rng.uniform(0.02, 0.25) * (soft if rng.random() < 0.6 else 1)
-    return (picture * np.ones((size, size, 1)) * (1 + amount * rough)).astype(np.float32)
+    full: Picture = (picture * np.ones((size, size, 1)) * (1 + amount * rough)).astype(np.float32)
+    return full
 
 
 def _leaf(picture: Picture, rng: np.random.Generator, radius: float, blur: float) -> Picture:
@@ -117,4 +120,5 @@ def _leaf(picture: Picture, rng: np.random.Generator, radius: float, blur: float
 def _lamp(rng: np.random.Generator, size: int) -> Picture:
     """Uneven light over the whole scene."""
     rough = spectral_noise(rng, size, 2.2)
-    return np.clip(1 + rng.uniform(0, 0.25) * rough, 0.2, 2)[..., None].astype(np.float32)
+    lamp: Picture = np.clip(1 + rng.uniform(0, 0.25) * rough, 0.2, 2)[..., None].astype(np.float32)
+    return lamp

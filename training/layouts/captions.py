@@ -101,7 +101,8 @@ def _sign(facts: LayoutFacts, rng: np.random.Generator) -> Caption:
     claims: list[Claim] = [("shows", what)]
     if facts.sign == "ban" and rng.random() < 0.5:
         return Caption(f"{what} is forbidden.", (*claims, ("sign", "ban")))
-    noun, frames = _one(rng, SIGN_NOUNS), PICTOGRAM_FRAMES
+    noun = _one(rng, SIGN_NOUNS)
+    frames: tuple[str, ...] = PICTOGRAM_FRAMES
     if facts.sign in SIGN_WORDS and rng.random() < 0.3:
         noun = f"{_one(rng, SIGN_WORDS[facts.sign])} sign"
         claims.append(("sign", facts.sign))
