@@ -51,7 +51,8 @@ def test_what_was_said_wins_silently(host: Host, advising: Path) -> None:
 
 
 def test_the_embedded_bundle_advises_scores_from_references_alone(host: Host) -> None:
-    assert Bundle.open(MINI).manifest.options == {"winclip": {"variant": "visual"}}
+    advice = {"winclip": {"variant": "visual", "top_share": 0.01}}
+    assert Bundle.open(MINI).manifest.options == advice
 
 
 def test_advice_that_no_detector_takes_is_an_error(host: Host, advising: Path) -> None:
