@@ -46,7 +46,7 @@ def _brush_paint(p: Part) -> None:
     hair = lying(taper(0, (end + 0.94) / 2 - 0.03, w * 0.96, tip, (0.94 - end) / 2 + 0.03))
     end_row = hair[:, 0] > 0.9
     hair[end_row, 0] += p.rng.uniform(-0.04, 0.02, int(end_row.sum()))
-    tuft = p.detail(hair, like=coloured(p, "fabric", *_HAIR), relief=0.8)
+    tuft = p.detail(hair, like=coloured(p, "plastic", *_HAIR), relief=0.8)
     count = int(p.rng.integers(7, 16))
     strands = [
         sh.stroke(
@@ -76,7 +76,7 @@ def _brush_dish(p: Part) -> None:
     body = p.body(p.pick("wood", "plastic", "plastic"), lying(handle), sh.circle(x, 0, r))
     p.hole(sh.rounded(-0.8, 0, 0.07, grip * 0.4, 0.05))
     base = p.detail(sh.circle(x, 0, r * 0.94), like=body, shade=p.rng.uniform(0.7, 1.2), relief=0.3)
-    colours = [coloured(p, "fabric", *_BRISTLES, *_HAIR) for _ in range(2)]
+    colours = [coloured(p, "plastic", *_BRISTLES, *_HAIR) for _ in range(2)]
     rings = int(p.rng.integers(2, 4))
     for k, radius in enumerate(np.linspace(r * 0.8, r * 0.28, rings)):
         count = max(4, int(radius * 2 * np.pi / p.rng.uniform(0.12, 0.17)))
@@ -111,11 +111,9 @@ def _toothbrush_head(p: Part) -> None:
             tuft = sh.ngon(place, y, radius, 12, p.rng.uniform(0, 1))
             groups[middle].append(tuft + p.rng.normal(0, 0.006, 2))
     for tufts in groups:
-        own = coloured(p, "fabric", *_BRISTLES)
-        p.detail(*tufts, like=own, relief=1.0)
-        p.detail(
-            *[t * 0.45 + t.mean(axis=0) * 0.55 for t in tufts], like=own, shade=1.3, relief=0.3
-        )
+        own = p.detail(*tufts, like=coloured(p, "plastic", *_BRISTLES), relief=1.0)
+    tips = [sh.moved(t, 0, 0, 0, 0.45) for t in groups[1]]
+    p.detail(*tips, like=own, shade=float(p.rng.choice([0.7, 1.3])), relief=0.3)
 
 
 def _toothbrush_side(p: Part) -> None:
@@ -139,7 +137,7 @@ def _toothbrush_side(p: Part) -> None:
         taper(a, (t + f) / 2, half * 1.12, half * 0.9, (f - t) / 2)
         for a, t, f in zip(at, tops, foot, strict=True)
     ]
-    first, second = (coloured(p, "fabric", *_BRISTLES) for _ in range(2))
+    first, second = (coloured(p, "plastic", *_BRISTLES) for _ in range(2))
     period = int(p.rng.integers(1, 4))
     p.detail(*[t for k, t in enumerate(tufts) if (k // period) % 2 == 0], like=first, relief=0.8)
     p.detail(*[t for k, t in enumerate(tufts) if (k // period) % 2], like=second, relief=0.8)
@@ -192,15 +190,15 @@ def _toothbrush_angled(p: Part) -> None:
         for side in (-1, 1):
             tuft = sh.rounded(0, 0, step * 0.36, reach * 0.44, 0.03)
             tufts.append(bent(spun(tuft, side * slant * (-1) ** k, head_x + x, side * reach * 0.5)))
-    own = p.detail(*tufts, like=coloured(p, "fabric", *_BRISTLES), relief=1.0)
+    own = p.detail(*tufts, like=coloured(p, "plastic", *_BRISTLES), relief=1.0)
     p.detail(
-        *[sh.moved(t, *t.mean(axis=0), 0, 0.5) for t in tufts],
+        *[sh.moved(t, 0, 0, 0, 0.5) for t in tufts],
         like=own,
         shade=0.7,
-        relief=0.2,  # type: ignore[call-arg]
+        relief=0.2,
     )
     tip = sector(head_x, 0, rx * 0.86, rx * 0.97, start=-0.5, end=0.5)
-    p.detail(bent(tip), like=coloured(p, "fabric", *_BRISTLES), relief=0.9)
+    p.detail(bent(tip), like=coloured(p, "plastic", *_BRISTLES), relief=0.9)
     pads = [
         sh.ellipse(x, 0, 0.035, grip * 0.6, 16)
         for x in np.arange(-0.75, -0.1, p.rng.uniform(0.1, 0.16))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from training import shapes as sh
-from training.catalogue import food, medicine
+from training.catalogue import food, medicine, nuts_and_pasta
 from training.catalogue.curves import arc, flame, profile, shifted, spun
 from training.catalogue.pieces import coloured, coloured_body, row, sector, taper
 from training.catalogue.variants import Variants
@@ -81,9 +81,9 @@ def _candle_tealight(p: Part) -> None:
         sh.stroke(line, 0.065), like=coloured(p, "fabric", "white", "black", "beige"), relief=0.9
     )
     p.detail(
-        sh.circle(*line[-1], 0.04, 14),
+        shifted(sh.circle(0, 0, 0.04, 14), float(line[-1, 0]), float(line[-1, 1])),
         like=coloured(p, "fabric", "black", "brown"),
-        relief=0.6,  # type: ignore[call-arg]
+        relief=0.6,
     )
 
 
@@ -143,5 +143,6 @@ def _burn(p: Part, x: float, y: float, w: float, h: float) -> None:
 PARTS: dict[str, Variants[Callable[[Part], None]]] = {
     **food.PARTS,
     **medicine.PARTS,
+    **nuts_and_pasta.PARTS,
     "candle": Variants(trained=(_candle_pillar, _candle_tealight), held_out=(_candle_holder,)),
 }

@@ -29,7 +29,7 @@ def _button_round(p: Part) -> None:
 def _button_jeans(p: Part) -> None:
     """A stamped metal button of trousers: beaded rim, ring of characters, star and rivet."""
     body = coloured_body(p, "metal", _BRASS, sh.circle(0, 0, 0.93), relief=1.0)
-    beads, rim = int(p.rng.integers(24, 44)), p.rng.uniform(0.76, 0.84)
+    beads, rim = int(p.rng.integers(20, 33)), p.rng.uniform(0.76, 0.84)
     p.detail(*sh.ring_of(sh.circle(0, 0, 0.035, 10), beads, 0.87), like=body, shade=0.6, relief=0.7)
     p.detail(sh.circle(0, 0, rim), like=body, shade=p.rng.uniform(0.45, 0.8), relief=-0.5)
     count, size = int(p.rng.integers(7, 13)), p.rng.uniform(0.12, 0.16)
@@ -130,7 +130,7 @@ def _zipper_coil(p: Part) -> None:
     turn, w = p.rng.uniform(-0.7, 0.7), p.rng.uniform(0.28, 0.5)
     tapes = [spun(sh.rect(0, s * (w / 2 + 0.01), 0.97, w / 2), turn) for s in (-1, 1)]
     cloth = coloured_body(p, "fabric", (*_THREADS, "grey", "purple"), *tapes, relief=0.3)
-    step, reach = p.rng.uniform(0.06, 0.09), p.rng.uniform(0.09, 0.14)
+    step, reach = p.rng.uniform(0.09, 0.13), p.rng.uniform(0.09, 0.14)
     t = np.linspace(0, 1, 8)
     coils = []
     for k, x in enumerate(np.arange(-0.93, 0.72, step / 2)):
@@ -138,7 +138,7 @@ def _zipper_coil(p: Part) -> None:
         coils.append(spun(sh.stroke(bow, step * 0.4), turn))
     p.detail(*coils[::2], like=coloured(p, "plastic", *_THREADS, "silver"), relief=0.9)
     p.detail(*coils[1::2], like=p.layers[-1].texture, shade=0.85, relief=0.9)
-    stitches, dash = [], p.rng.uniform(0.06, 0.1)
+    stitches, dash = [], p.rng.uniform(0.12, 0.17)
     for y in (-reach - 0.05, reach + 0.05):
         stitches += [sh.rounded(x, y, dash * 0.35, 0.012, 0.01) for x in np.arange(-0.9, 0.7, dash)]
     p.detail(*[spun(s, turn) for s in stitches], like=cloth, shade=2.2, relief=0.2)
