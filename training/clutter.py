@@ -3,7 +3,8 @@
 Photographs of the world are crowded: a horizon, large and small things that hide one another at all
 depths, colours that change slowly across things, sharp and blurred places side by side. These
 scenes copy that statistic (dead leaves with power-law sizes, Lee, Mumford & Huang 2001) from
-seeds alone, so that the domain gate can learn "outside" without a single photograph.
+seeds alone, so that the domain gate can learn "outside" without a single photograph. A third of
+them have a picture of an untrained generator behind or instead of the leaves (``random_nets.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import shapes as sh
+from training.random_nets import random_net_picture
 
 __all__ = ["clutter"]
 
@@ -23,10 +25,11 @@ def clutter(seed: int, size: int) -> NDArray[np.uint8]:
     """One scene, uint8 RGB [size, size, 3]."""
     rng = np.random.default_rng([91, seed])
     big = size + size // 4
-    picture = _backdrop(rng, big)
+    dreamed = rng.random() < 0.35
+    picture = random_net_picture(rng, big) if dreamed else _backdrop(rng, big)
     # Far things first and blurred, near ones last: the lens is sharp at one depth.
     focus = rng.random()
-    count = int(rng.integers(6, 70))
+    count = int(rng.integers(0, 25) if dreamed else rng.integers(6, 70))
     depths = np.sort(rng.random(count))
     for depth in depths:
         radius = big * float(np.clip(0.03 * (rng.pareto(1.3) + 0.6), 0.015, 0.45)) * (0.5 + depth)

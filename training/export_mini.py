@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from clipvet.detectors.clip.export import Source, closed_tokenizer, parse_config, write_bundle
 from training import model as clip
 from training.seeds import NEVER_TRAINED, SEEDS
-from training.tokenizer import END, PAD, START, UNKNOWN, build_tokenizer
+from training.tokenizer import END, PAD, START, UNKNOWN
 
 __all__ = ["export_run", "load_state", "main", "write_mini"]
 
@@ -51,7 +51,7 @@ def export_run(run: Path, *, image_size: int = 192) -> Path:
     out.mkdir(exist_ok=True)
     save_file(load_state(run / "checkpoint.pt", settings), out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(settings, indent=2) + "\n")
-    (out / "tokenizer.json").write_text(build_tokenizer().to_str())
+    (out / "tokenizer.json").write_text(saved["tokenizer"])
     facts = {
         "steps": saved["step"],
         "views": saved["views"],

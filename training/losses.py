@@ -14,18 +14,29 @@ from torch import Tensor, nn
 
 from training import model as clip
 
-__all__ = ["Heads", "contrast", "dense", "episode", "focal", "pair_logit", "window"]
+__all__ = [
+    "Heads",
+    "classes",
+    "contrast",
+    "dense",
+    "episode",
+    "focal",
+    "pair_logit",
+    "scene",
+    "window",
+]
 
 TAU = 0.07
 _COVERED = 0.12
 
 
 class Heads(nn.Module):
-    """Margins and scales of the distance losses: trained, never shipped."""
+    """Margins and scales of the distance losses, scenes against parts: trained, never shipped."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.margin = nn.Parameter(torch.tensor([0.25, 0.25, 0.35]))
+        self.scene = nn.Linear(2 * width, 1)
+        self.margin = nn.Parameter(torch.tensor([0.13, 0.13, 0.15]))
         self.scale = nn.Parameter(torch.tensor([20.0, 20.0, 20.0]))
 
     def forward(self, k: int, distance: Tensor) -> Tensor:
@@ -53,6 +64,25 @@ def contrast(images: Tensor, texts: Tensor, fits: Tensor, scale: Tensor) -> Tens
     rows = (fits / fits.sum(1, keepdim=True) * logits.log_softmax(1)).sum(1)
     columns = (fits / fits.sum(0, keepdim=True) * logits.log_softmax(0)).sum(0)
     return -(rows.mean() + columns.mean()) / 2
+
+
+def classes(images: Tensor, names: Tensor, true: Tensor, scale: Tensor) -> Tensor:
+    """Every image against the prompts of all names; ``true`` [images, names] in 0/1."""
+    logits = scale * F.normalize(images, dim=-1) @ F.normalize(names, dim=-1).T
+    share = true / true.sum(1, keepdim=True).clamp(min=1)
+    return -(share * logits.log_softmax(1)).sum(1).mean()
+
+
+def scene(heads: Heads, raw: Tensor, *, inside: int) -> Tensor:
+    """Parts and surfaces (the first ``inside`` pictures) against everyday scenes.
+
+    Reads what the domain gate reads: mean and standard deviation of the raw tokens [B, N, W].
+    """
+    both = torch.cat([raw.mean(1), raw.std(1)], dim=1)
+    logit = heads.scene(F.layer_norm(both, both.shape[1:]))[:, 0]
+    outside = torch.arange(len(raw), device=raw.device) >= inside
+    share = (~outside).sum() / outside.sum()
+    return F.binary_cross_entropy_with_logits(logit, outside.float(), pos_weight=share)
 
 
 def pair_logit(x: Tensor, pair: Tensor) -> Tensor:

@@ -11,21 +11,22 @@ import dataclasses
 import json
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from training import losses
 from training import model as clip
-from training.captions import caption, state_pair
-from training.episodes import Episode, EpisodePool
+from training.objective import terms
+from training.pool import Batch, RenderPool
 from training.seeds import SEEDS
 from training.tokenizer import build_tokenizer, encode
-from training.warm_start import weights
+from training.warm_start import translated, weights
 
 __all__ = ["Plan", "Trainer", "main"]
 
@@ -49,15 +50,20 @@ class Trainer:
         torch.manual_seed(0)
         self.plan, self.out, self.device = plan, out, device
         self.model = clip.build(plan.model).to(device)
-        self.heads = losses.Heads().to(device)
+        self.heads = losses.Heads(plan.model["vision_cfg"]["width"]).to(device)
         self.tokenizer = build_tokenizer()
         self.mean = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        named = [*self.model.named_parameters(), *self.heads.named_parameters()]
-        named = [(k, p) for k, p in named if p.requires_grad]
+        named = [(k, p) for k, p in self.model.named_parameters() if p.requires_grad]
         decayed = [p for k, p in named if p.dim() > 1 and "embedding" not in k]
         rest = [p for k, p in named if not (p.dim() > 1 and "embedding" not in k)]
+        heads = list(self.heads.parameters())
         self.optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
+            [
+                {"params": decayed, "weight_decay": 0.05, "faster": 1},
+                {"params": rest, "weight_decay": 0.0, "faster": 1},
+                # Margins and scales are few and far from where they end up.
+                {"params": heads, "weight_decay": 0.0, "faster": 10},
+            ],
             lr=plan.rate,
             betas=(0.9, 0.98),
         )
@@ -77,6 +83,7 @@ class Trainer:
                 "views": self.views,
                 "seed": self.seed,
                 "plan": dataclasses.asdict(self.plan),
+                "tokenizer": self.tokenizer.to_str(),
             },
             part,
         )
@@ -88,6 +95,8 @@ class Trainer:
         if not path.exists():
             return False
         saved = torch.load(path, weights_only=True, map_location=self.device)
+        if saved["tokenizer"] != self.tokenizer.to_str():
+            raise ValueError(f"{path} was trained with other words (training/tokenizer.json)")
         self.model.load_state_dict(saved["model"])
         self.heads.load_state_dict(saved["heads"])
         self.optimiser.load_state_dict(saved["optimiser"])
@@ -95,8 +104,16 @@ class Trainer:
         self.views, self.seed = saved["views"], saved["seed"]
         return True
 
-    def begin(self, state: dict[str, Tensor]) -> None:
-        """Take weights of an earlier run; whatever they do not name stays as drawn."""
+    def begin(self, bundle: Path, *, text: bool) -> None:
+        """Take the weights of a bundle; words that it does not know stay as drawn."""
+        state = weights(bundle, text=text)
+        if text:
+            state["token_embedding.weight"] = translated(
+                state["token_embedding.weight"],
+                Tokenizer.from_file(str(bundle / "tokenizer.json")),
+                self.model.token_embedding.weight.detach().cpu(),
+                self.tokenizer,
+            )
         _, unknown = self.model.load_state_dict(state, strict=False)
         if unknown:
             raise ValueError(f"these weights are not of this model: {unknown[:3]}")
@@ -111,18 +128,20 @@ class Trainer:
         """Side and episodes a step that are due now."""
         return next((side, n) for end, side, n in self.plan.phases if self.progress <= end)
 
-    def update(self, batch: list[Episode], rng: np.random.Generator) -> dict[str, float]:
+    def update(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         """One optimiser step; the value of every term."""
         warm = min(1.0, (self.step + 1) / 100)
         cosine = 0.5 * (1 + math.cos(math.pi * self.progress))
         rate = self.plan.rate * warm * (0.02 + 0.98 * cosine)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["faster"]
         with torch.autocast(self.device, dtype=torch.bfloat16):
-            terms = self._terms(batch, rng)
-        loss = torch.stack(list(terms.values())).sum()
+            found = terms(
+                self.model, self.heads, self._encode, batch, rng, windows=self.plan.windows
+            )
+        loss = torch.stack(list(found.values())).sum()
         if not torch.isfinite(loss):
-            raise RuntimeError(f"the loss is not finite at step {self.step}: {terms}")
+            raise RuntimeError(f"the loss is not finite at step {self.step}: {found}")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -133,59 +152,12 @@ class Trainer:
             for k, v in self.model.state_dict().items():
                 self.mean[k].lerp_(v, 1 - keep)
         self.step += 1
-        self.views += 2 * len(batch)
-        return {k: float(v.detach()) for k, v in terms.items()}
+        self.views += 2 * len(batch.episodes) + len(batch.layouts) + len(batch.scenes)
+        return {k: float(v.detach()) for k, v in found.items()}
 
-    def _terms(self, batch: list[Episode], rng: np.random.Generator) -> dict[str, Tensor]:
-        n, side = len(batch), batch[0].images.shape[1]
-        grid = side // self.plan.model["vision_cfg"]["patch_size"]
-        images, masks = (x.to(self.device) for x in _augment(batch, rng))
-        table = clip.positions(
-            grid,
-            self.plan.model["vision_cfg"]["width"],
-            span=float(rng.uniform(14, 18)),
-            shift=float(rng.uniform(-1, 1)),
-        ).to(self.device)
-        embedded = clip.tokens(self.model, images, table)
-        raw = clip.finish(self.model, embedded)
-        post = self.model.visual.ln_post(raw)
-        joint = (post @ self.model.visual.proj).float()
-        post, raw = post.float(), raw.float()
-        facts = [f for k in (0, 1) for f in [e.facts[k] for e in batch]]
-        captions = [caption(f, rng) for f in facts]
-        pairs = [state_pair(e.facts[0].name, rng) for e in batch]
-        words = [c.text for c in captions] + [p[0] for p in pairs] + [p[1] for p in pairs]
-        ids = torch.from_numpy(encode(self.tokenizer, words)).to(self.device)
-        text = clip.encode_text(self.model, ids).float()
-        fits = torch.tensor([[float(c.fits(f)) for c in captions] for f in facts])
-        fits = fits.to(self.device)
-        pair = text[2 * n :].reshape(2, n, -1).transpose(0, 1)
-        goal = losses.target(masks, grid)
-        clear = losses.Target(torch.zeros_like(goal.bad), torch.ones_like(goal.known))
-        both = losses.Target(torch.cat([clear.bad, goal.bad]), torch.cat([clear.known, goal.known]))
-        verdict = losses.pair_logit(joint[:, 0], pair.repeat(2, 1, 1))
-        return {
-            "contrast": 0.4
-            * losses.contrast(joint[:, 0], text[: 2 * n], fits, self.model.logit_scale.exp()),
-            "image": 0.7 * F.binary_cross_entropy_with_logits(verdict, both.bad.amax(1)),
-            "dense": losses.dense(joint[:, 1:], pair.repeat(2, 1, 1), both),
-            "near": losses.episode(self.heads, 0, post[:n, 1:], post[n:, 1:], goal),
-            "near_raw": 0.5 * losses.episode(self.heads, 1, raw[:n, 1:], raw[n:, 1:], goal),
-            "window": losses.window(self.model, embedded[n:], pair, goal, self.plan.windows),
-        }
-
-
-def _augment(batch: list[Episode], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """The same turn and flip for reference and query: uint8 [2n, S, S, 3], references first."""
-    images = np.stack([e.images for e in batch], axis=1)
-    masks = np.stack([e.mask for e in batch])
-    turns = rng.integers(0, 4, len(batch))
-    flips = rng.random(len(batch)) < 0.5
-    for k, (turn, flip) in enumerate(zip(turns, flips, strict=True)):
-        image, mask = np.rot90(images[:, k], turn, (1, 2)), np.rot90(masks[k], turn)
-        images[:, k] = image[:, :, ::-1] if flip else image
-        masks[k] = mask[:, ::-1] if flip else mask
-    return torch.from_numpy(images.reshape(-1, *images.shape[2:])), torch.from_numpy(masks)
+    def _encode(self, texts: Sequence[str]) -> Tensor:
+        ids = torch.from_numpy(encode(self.tokenizer, texts)).to(self.device)
+        return clip.encode_text(self.model, ids).float()
 
 
 def run(trainer: Trainer, *, save_every: float = 180.0, max_steps: int | None = None) -> None:
@@ -199,10 +171,10 @@ def run(trainer: Trainer, *, save_every: float = 180.0, max_steps: int | None = 
             if pool is not None:
                 pool.close()
             side = wanted
-            pool = EpisodePool(trainer.seed, side, trainer.plan.pool)
+            pool = RenderPool(trainer.seed, side, trainer.plan.pool)
         assert pool is not None
         rng = np.random.default_rng([3, trainer.step])
-        terms = trainer.update(pool.draw(rng, count), rng)
+        found = trainer.update(pool.draw(rng, count), rng)
         trainer.seed = pool.next_seed
         trainer.seconds += time.monotonic() - started
         if trainer.step % 20 == 0:
@@ -211,7 +183,7 @@ def run(trainer: Trainer, *, save_every: float = 180.0, max_steps: int | None = 
                 "seconds": round(trainer.seconds),
                 "side": side,
                 "rendered": trainer.seed,
-                **{k: round(v, 4) for k, v in terms.items()},
+                **{k: round(v, 4) for k, v in found.items()},
             }
             log.write(json.dumps(line) + "\n")
             log.flush()
@@ -241,7 +213,7 @@ def main() -> None:
     if trainer.resume():
         print(f"resumed at step {trainer.step}, {trainer.seconds / 60:.1f} minutes spent")
     elif args.start or args.start_vision:
-        trainer.begin(weights(args.start or args.start_vision, text=bool(args.start)))
+        trainer.begin(args.start or args.start_vision, text=bool(args.start))
     run(trainer)
     print(f"{trainer.step} steps, {trainer.views} views, {trainer.seconds / 60:.1f} minutes")
 

@@ -14,15 +14,17 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from tokenizers import Tokenizer
 from torch import Tensor
 
-__all__ = ["weights"]
+__all__ = ["translated", "weights"]
 
 
 def weights(bundle: Path, *, text: bool = True) -> dict[str, Tensor]:
     """State dict of a bundle, float32, without mini's fixed positions of patches.
 
-    Without ``text`` only ``visual.*`` is read, for a text tower with another vocabulary.
+    Without ``text`` only ``visual.*`` is read. ``token_embedding.weight`` has the bundle's rows:
+    :func:`translated` puts them where another tokenizer expects them.
     """
     state = {}
     for name in ("vision", "text") if text else ("vision",):
@@ -30,6 +32,20 @@ def weights(bundle: Path, *, text: bool = True) -> dict[str, Tensor]:
             if item.data_type == onnx.TensorProto.FLOAT16:
                 state.update(_named(item.name, numpy_helper.to_array(item)))
     return state
+
+
+def translated(rows: Tensor, theirs: Tokenizer, drawn: Tensor, ours: Tokenizer) -> Tensor:
+    """``drawn`` [pieces, W] with the ``rows`` of the words that both tokenizers have in one piece.
+
+    A word tokenizer calls a word "gear", byte-pair pieces call it "gear</w>".
+    """
+    known = theirs.get_vocab()
+    out = drawn.clone()
+    for piece, row in ours.get_vocab().items():
+        word = piece if piece in known else piece.removesuffix("</w>")
+        if word in known and (piece == word or piece.endswith("</w>")):
+            out[row] = rows[known[word]]
+    return out
 
 
 def _named(name: str, value: NDArray[Any]) -> dict[str, Tensor]:

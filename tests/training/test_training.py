@@ -11,8 +11,8 @@ open_clip = pytest.importorskip("open_clip", reason="training needs open_clip (e
 
 from training import losses  # noqa: E402
 from training import model as clip  # noqa: E402
-from training.episodes import EpisodePool, make_episode  # noqa: E402
 from training.export_mini import export_run, write_mini  # noqa: E402
+from training.pool import RenderPool, make_batch  # noqa: E402
 from training.tokenizer import build_tokenizer, encode  # noqa: E402
 from training.train import Plan, Trainer  # noqa: E402
 
@@ -30,7 +30,7 @@ TINY = Plan(
 def steps(trainer: Trainer, first: int, last: int) -> list[dict[str, float]]:
     done = []
     for step in range(first, last):
-        batch = [make_episode(10 * step + i, 32) for i in range(3)]
+        batch = make_batch(10 * step, 3, 32)
         done.append(trainer.update(batch, np.random.default_rng(step)))
     return done
 
@@ -39,7 +39,16 @@ def test_three_steps_are_finite_and_move_the_weights(tmp_path: Path) -> None:
     trainer = Trainer(TINY, tmp_path)
     before = {k: v.clone() for k, v in trainer.model.state_dict().items()}
     for terms in steps(trainer, 0, 3):
-        assert set(terms) == {"contrast", "image", "dense", "near", "near_raw", "window"}
+        assert set(terms) == {
+            "contrast",
+            "dense",
+            "image",
+            "names",
+            "near",
+            "near_raw",
+            "scene",
+            "window",
+        }
         assert all(np.isfinite(list(terms.values())))
     after = trainer.model.state_dict()
     moved = {k for k in after if not torch.equal(before[k], after[k])}
@@ -90,12 +99,35 @@ def test_a_window_that_covers_everything_is_the_image() -> None:
 
 
 def test_an_equal_pair_of_images_has_no_distance() -> None:
-    heads = losses.Heads()
+    heads = losses.Heads(8)
     x = torch.randn(2, 9, 8)
     goal = losses.Target(torch.zeros(2, 9), torch.ones(2, 9))
     same = losses.episode(heads, 0, x, x.flip(1), goal)
     other = losses.episode(heads, 0, torch.randn(2, 9, 8), x, goal)
     assert same < other
+
+
+def test_an_image_is_classified_by_every_name_that_is_true_of_it() -> None:
+    names = torch.eye(3)
+    sure = losses.classes(names[:1] * 5, names, torch.tensor([[1.0, 0, 0]]), torch.tensor(20.0))
+    wrong = losses.classes(names[:1] * 5, names, torch.tensor([[0, 1.0, 0]]), torch.tensor(20.0))
+    shared = losses.classes(
+        (names[:1] + names[1:2]), names, torch.tensor([[1.0, 1.0, 0]]), torch.tensor(20.0)
+    )
+    assert sure < 1e-3 < wrong
+    assert shared == pytest.approx(np.log(2), abs=1e-3)
+
+
+def test_scenes_are_told_apart_by_mean_and_spread_of_the_tokens() -> None:
+    heads = losses.Heads(4)
+    torch.nn.init.zeros_(heads.scene.weight)
+    torch.nn.init.zeros_(heads.scene.bias)
+    raw = torch.randn(5, 9, 4)
+    unsure = losses.scene(heads, raw, inside=4)
+    # the one scene weighs as much as the four parts
+    assert float(unsure.detach()) == pytest.approx(8 / 5 * np.log(2), abs=1e-4)
+    unsure.backward()
+    assert heads.scene.weight.grad.abs().max() > 0
 
 
 def test_open_clip_loads_the_export_and_the_bundle_is_written(tmp_path: Path) -> None:
@@ -110,7 +142,7 @@ def test_open_clip_loads_the_export_and_the_bundle_is_written(tmp_path: Path) ->
     model.load_state_dict(load_file(out / "model.safetensors"))
     facts = json.loads((out / "facts.json").read_text())
     assert facts["steps"] == 1
-    assert facts["views"] == 6
+    assert facts["views"] == 9  # three episodes, two layouts, one scene
     write_mini(out, tmp_path / "mini")
     from clipvet.detectors.clip import Bundle, Runtime
 
@@ -130,10 +162,12 @@ def test_open_clip_loads_the_export_and_the_bundle_is_written(tmp_path: Path) ->
 
 
 def test_the_pool_renders_ahead_and_stops() -> None:
-    pool = EpisodePool(50, 32, 16)
+    pool = RenderPool(50, 32, 16)
     try:
-        batch = pool.draw(np.random.default_rng(0), 3)
-        assert [e.images.shape for e in batch] == [(2, 32, 32, 3)] * 3
+        batch = pool.draw(np.random.default_rng(0), 5)
+        assert [e.images.shape for e in batch.episodes] == [(2, 32, 32, 3)] * 5
+        assert [picture.shape for picture, _ in batch.layouts] == [(24, 24, 3)] * 3
+        assert batch.scenes.shape == (1, 32, 32, 3)
         assert pool.next_seed >= 62
     finally:
         pool.close()

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models
 
 torch = pytest.importorskip("torch", reason="training needs the export extra")
 pytest.importorskip("open_clip", reason="training needs the export extra")
 
 from clipvet.detectors.clip import Bundle, Runtime  # noqa: E402
 from training import model as clip  # noqa: E402
-from training.warm_start import weights  # noqa: E402
+from training.tokenizer import build_tokenizer, vocabulary_size  # noqa: E402
+from training.warm_start import translated, weights  # noqa: E402
 
 MINI = Path(__file__).resolve().parents[2] / "detectors/clip/mini"
 
@@ -51,3 +53,15 @@ def test_the_image_tower_can_be_taken_alone(embedded: Bundle) -> None:
     names = weights(embedded.folder, text=False)
     assert names
     assert all(name.startswith("visual.") for name in names)
+
+
+def test_words_keep_their_rows_when_the_tokenizer_changes() -> None:
+    theirs = Tokenizer(models.WordLevel({"[UNK]": 0, "gear": 1, "zeppelin": 2}, "[UNK]"))
+    rows, drawn = torch.randn(3, 4), torch.randn(vocabulary_size(), 4)
+    ours = build_tokenizer()
+    out = translated(rows, theirs, drawn, ours)
+    place = ours.get_vocab()
+    assert torch.equal(out[place["gear</w>"]], rows[1])
+    assert torch.equal(out[place["[UNK]"]], rows[0])
+    changed = (out != drawn).any(dim=1).nonzero()[:, 0].tolist()
+    assert changed == sorted([place["gear</w>"], place["[UNK]"]])

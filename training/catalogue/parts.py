@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
-from training.catalogue import devices, electric_parts, electronics
+from training.catalogue import devices, electric_parts, electronics, food_and_medicine, goods
 from training.catalogue.variants import Variants
 from training.layers import Part
 from training.parts import PARTS as FIRST_RELEASE
@@ -15,14 +15,19 @@ __all__ = ["PARTS"]
 
 Drawing = Callable[[Part], None]
 
-# Modules that are taken in as soon as they exist. Goods, food and medicine are drawn already; they
-# join together with the new sample_data and tokenizer that they bring about.
+# Modules that are taken in as soon as they exist.
 _COMING = ("fasteners", "metal_parts")
 _NEVER_TRAINED = ("bearing", "comb")
 
 
 def _merged() -> dict[str, Variants[Drawing]]:
-    parts = {**electric_parts.PARTS, **electronics.PARTS, **devices.PARTS}
+    parts = {
+        **electric_parts.PARTS,
+        **electronics.PARTS,
+        **devices.PARTS,
+        **goods.PARTS,
+        **food_and_medicine.PARTS,
+    }
     for name in _COMING:
         if find_spec(f"training.catalogue.{name}"):
             parts.update(import_module(f"training.catalogue.{name}").PARTS)
