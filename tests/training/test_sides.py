@@ -38,21 +38,7 @@ def test_seed_ranges_are_disjoint() -> None:
     ]
 
 
-# Names of the first release whose other drawings are still to come (issue 3, point 1).
-_TO_COME = frozenset(
-    {"bearing", "bolt", "bottle", "bracket", "brush", "button", "cap", "capsule", "coin", "comb"}
-    | {"cookie", "gear", "key", "label", "nut", "pill", "plate", "ring", "screw", "washer"}
-    | {"zipper"}
-)
-_NAMES = [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="one drawing so far"))
-    if name in _TO_COME
-    else name
-    for name in sorted(WAYS)
-]
-
-
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", sorted(WAYS))
 def test_every_name_has_independent_ways_on_both_sides(name: str) -> None:
     ways = WAYS[name]
     if name in NEVER_TRAINED:
