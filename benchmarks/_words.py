@@ -47,30 +47,43 @@ def classify_names(runtime: Runtime, programs: int) -> dict[str, Any]:
     }
 
 
-def caption_retrieval(runtime: Runtime, programs: int) -> dict[str, Any]:
+def caption_retrieval(runtime: Runtime, pictures: int) -> dict[str, Any]:
     """Recall at 1 and 5 of a true caption among one caption for each picture, and back.
 
-    Every second picture is defective. A caption counts as right for every picture of which it is
-    true, so the chance level is given beside.
+    Parts and surfaces (every second one defective) and layouts (shapes, pictograms) apart. A
+    caption counts as right for every picture of which it is true, so the chance level is given
+    beside.
     """
-    from training.captions import caption
+    from training.layouts import make_layout
     from training.render import render
     from training.scenes import make_program
     from training.seeds import SEEDS
 
     side = runtime.info.image_size
     first = SEEDS["held_out"].start + 600_000
-    shown = [
+    parts = [
         render(make_program(first + i), i, defect="any" if i % 2 else None, size=(side, side))
-        for i in range(programs)
+        for i in range(pictures)
     ]
-    rng = np.random.default_rng(0)
-    captions = [caption(s.facts, rng) for s in shown]
-    fits = np.array([[c.fits(s.facts) for c in captions] for s in shown])
-    pictures = _unit(runtime.encode_views([s.image for s in shown])["cls_embed"])
-    similar = pictures @ _unit(runtime.encode_text([c.text for c in captions])).T
+    layouts = [make_layout(first + i, side) for i in range(pictures)]
     return {
-        "pictures": programs,
+        "parts": _retrieved(runtime, [p.image for p in parts], [p.facts for p in parts]),
+        "layouts": _retrieved(runtime, [p for p, _ in layouts], [f for _, f in layouts]),
+    }
+
+
+def _retrieved(
+    runtime: Runtime, images: Sequence[NDArray[np.uint8]], facts: Sequence[Any]
+) -> dict[str, Any]:
+    from training.captions import caption
+
+    rng = np.random.default_rng(0)
+    captions = [caption(f, rng) for f in facts]
+    fits = np.array([[c.fits(f) for c in captions] for f in facts])
+    seen = _unit(runtime.encode_views(images)["cls_embed"])
+    similar = seen @ _unit(runtime.encode_text([c.text for c in captions])).T
+    return {
+        "pictures": len(images),
         "to_text": _recall(similar, fits),
         "to_image": _recall(similar.T, fits.T),
     }

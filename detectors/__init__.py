@@ -7,6 +7,7 @@ authors in ``clipvet.detectors.testing``.
 
 from __future__ import annotations
 
+from clipvet.detectors._artefact import Artefact, BundleIdentity
 from clipvet.detectors._detector import (
     Batch,
     Context,
@@ -77,10 +78,12 @@ from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.runs._tally import RunSummary, WorstImage
 
 __all__ = [
+    "Artefact",
     "ArtefactMissing",
     "Batch",
     "Box",
     "BundleError",
+    "BundleIdentity",
     "Calibration",
     "ClipvetError",
     "Context",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors import (
+    Artefact,
     Batch,
     Context,
     Detector,
@@ -21,7 +22,7 @@ from clipvet.detectors import (
     UsageError,
 )
 from clipvet.plugins.winclip._maps import distance_map, map_score, text_scores
-from clipvet.plugins.winclip._memory import Memory, MemoryHeader, unit_rows
+from clipvet.plugins.winclip._memory import ID, Memory, unit_rows
 from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._text import Prototypes
 from clipvet.plugins.winclip._windows import Cover
@@ -36,7 +37,7 @@ class WinClip(Detector):
     Heatmap: float32 [rows, columns] of the bundle's patch grid, 0..1 (0..2 if fusion is "sum").
     """
 
-    id: ClassVar[str] = "winclip"
+    id: ClassVar[str] = ID
     task: ClassVar[Task] = "anomaly"
     needs: frozenset[str] = frozenset({"cls_embed", "win2_embed", "win3_embed", "hidden_4"})
     Options: ClassVar[type[WinClipOptions]] = WinClipOptions
@@ -91,26 +92,22 @@ class WinClip(Detector):
                 banks.setdefault(f"win{side}", []).append(unit_rows(vectors))
         if not shots:
             raise DetectorError("winclip: there is no good image to refer to: give at least one")
-        bundle = self.context_.bundle
-        header = MemoryHeader(
-            bundle_sha256=bundle.sha256,
-            bundle_id=bundle.id,
-            grid=bundle.grid,
+        self.memory_ = Memory.of(
+            {name: np.concatenate(vectors) for name, vectors in banks.items()},
+            bundle=self.context_.bundle,
             patch_tokens=self.options.patch_tokens,
             shots=shots,
         )
-        stacked = {name: np.concatenate(vectors) for name, vectors in banks.items()}
-        self.memory_ = Memory(header=header, banks=stacked)
 
     def save(self, folder: Path) -> None:
         """Write the references; a detector that stayed zero-shot writes nothing."""
         if self.memory_ is not None:
-            self.memory_.save(folder)
+            self.memory_.artefact.save(folder)
 
     def load(self, folder: Path) -> None:
         """Read the references; raises ArtefactMissing or RecipeError if that cannot be done."""
         if self.options.max_references:
-            self.memory_ = Memory.load(folder)
+            self.memory_ = Memory(Artefact.load(folder, detector=ID))
 
     def score(self, batch: Batch) -> list[list[Score]]:
         """One score and one heatmap for each view, each from its own numbers alone."""
@@ -132,7 +129,7 @@ class WinClip(Detector):
         )
         value, memory = text, self.memory_
         details = {
-            "method": self.options.method(memory.header.shots if memory else 0),
+            "method": self.options.method(memory.shots if memory else 0),
             "object": name,
             "text_score": text,
         }
@@ -208,16 +205,10 @@ class WinClip(Detector):
         return frozenset(needs)
 
     def _check(self, memory: Memory, context: Context) -> None:
-        header, bundle = memory.header, context.bundle
-        if header.bundle_sha256 != bundle.sha256:
+        memory.artefact.check(context.bundle)
+        if memory.patch_tokens != self.options.patch_tokens:
             raise RecipeError(
-                f"winclip: the references were fitted on bundle {header.bundle_id} "
-                f"({header.bundle_sha256[:12]}), this is {bundle.id} ({bundle.sha256[:12]}): "
-                "use that bundle or fit again"
-            )
-        if header.patch_tokens != self.options.patch_tokens:
-            raise RecipeError(
-                f"winclip: the references hold {header.patch_tokens} patch tokens, the options ask "
+                f"winclip: the references hold {memory.patch_tokens} patch tokens, the options ask "
                 f"for {self.options.patch_tokens}: set winclip.patch_tokens or fit again"
             )
         for side in self.options.scales:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import ArtefactMissing, RecipeError
+from clipvet.detectors import Artefact, BundleIdentity
 
-__all__ = ["Memory", "MemoryHeader", "nearest_distance", "unit_rows"]
+__all__ = ["ID", "Memory", "nearest_distance", "unit_rows"]
 
-SCHEMA = "clipvet.winclip/1"
-HEADER, TENSORS = "winclip.json", "winclip.safetensors"
+ID = "winclip"
 
 # A cosine of 640 to 1024 float32 terms carries an error of up to about 3e-7, so half of one
 # minus a cosine below this cannot be told from the distance of a picture to itself.
@@ -27,75 +22,39 @@ NO_DISTANCE = 1e-6
 CHUNK = 8192
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryHeader:
-    """Where a memory comes from, and what it can be compared with.
-
-    Attributes:
-        bundle_sha256: the bundle whose features it holds.
-        bundle_id: that bundle's name, for messages.
-        grid: patches (rows, columns).
-        patch_tokens: "raw" or "ln_post".
-        shots: number of reference images.
-    """
-
-    bundle_sha256: str
-    bundle_id: str
-    grid: tuple[int, int]
-    patch_tokens: str
-    shots: int
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """Unit vectors of all reference images: "patch" [R, W], "win2" and "win3" [R', E]."""
 
-    header: MemoryHeader
-    banks: Mapping[str, NDArray[np.float32]]
-
-    def save(self, folder: Path) -> None:
-        """Write the vectors and a JSON header that names the bundle."""
-        from safetensors.numpy import save
-
-        tensors = save({name: np.ascontiguousarray(bank) for name, bank in self.banks.items()})
-        header = {
-            "schema": SCHEMA,
-            **vars(self.header),
-            "banks": {name: list(bank.shape) for name, bank in sorted(self.banks.items())},
-            "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
-        }
-        (folder / TENSORS).write_bytes(tensors)
-        text = json.dumps(header, indent=2, ensure_ascii=False)
-        (folder / HEADER).write_text(text + "\n", encoding="utf-8")
+    artefact: Artefact
 
     @classmethod
-    def load(cls, folder: Path) -> Memory:
-        """Read what :meth:`save` wrote.
+    def of(
+        cls,
+        banks: Mapping[str, NDArray[np.float32]],
+        *,
+        bundle: BundleIdentity,
+        patch_tokens: str,
+        shots: int,
+    ) -> Memory:
+        """The references of ``shots`` images; ``patch_tokens`` is "raw" or "ln_post"."""
+        facts = {"patch_tokens": patch_tokens, "shots": shots}
+        return cls(Artefact(detector=ID, bundle=bundle, facts=facts, tensors=banks))
 
-        Raises:
-            ArtefactMissing: a file is not there.
-            RecipeError: a file is damaged.
-        """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
+    @property
+    def banks(self) -> Mapping[str, NDArray[np.float32]]:
+        """The vectors by kind."""
+        return self.artefact.tensors
 
-        for name in (HEADER, TENSORS):
-            if not (folder / name).is_file():
-                raise ArtefactMissing(f"winclip: {folder / name} is missing: fit the recipe again")
-        try:
-            header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-            tensors = (folder / TENSORS).read_bytes()
-            if header["schema"] != SCHEMA:
-                raise ValueError(f"its schema is {header['schema']!r}, not {SCHEMA!r}")
-            if hashlib.sha256(tensors).hexdigest() != header["tensors_sha256"]:
-                raise ValueError(f"{TENSORS} is not the file that it was written with")
-            banks = load(tensors)
-            if {name: list(bank.shape) for name, bank in banks.items()} != header["banks"]:
-                raise ValueError("header and tensors differ in shape")
-            return cls(header=_read_header(header), banks=banks)
-        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            message = f"winclip: the references in {folder} are damaged ({error}): fit them again"
-            raise RecipeError(message) from error
+    @property
+    def patch_tokens(self) -> str:
+        """Which tokens of patches they are."""
+        return str(self.artefact.facts["patch_tokens"])
+
+    @property
+    def shots(self) -> int:
+        """Number of reference images."""
+        return int(self.artefact.facts["shots"])
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -126,14 +85,3 @@ def nearest_distance(
     distance = (1.0 - largest.astype(np.float64)) / 2
     nearest: NDArray[np.float64] = np.where(distance < NO_DISTANCE, 0.0, np.minimum(distance, 1.0))
     return nearest
-
-
-def _read_header(header: Mapping[str, Any]) -> MemoryHeader:
-    rows, columns = header["grid"]
-    return MemoryHeader(
-        bundle_sha256=str(header["bundle_sha256"]),
-        bundle_id=str(header["bundle_id"]),
-        grid=(int(rows), int(columns)),
-        patch_tokens=str(header["patch_tokens"]),
-        shots=int(header["shots"]),
-    )

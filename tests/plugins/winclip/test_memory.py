@@ -28,7 +28,8 @@ def test_saved_and_loaded_scores_are_identical(
     saved: Any, make_context: Any, make_batch: Any
 ) -> None:
     fitted, folder = saved
-    assert sorted(path.name for path in folder.iterdir()) == ["winclip.json", "winclip.safetensors"]
+    files = ["artefact.json", "artefact.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == files
     loaded = WinClip()
     loaded.load(folder)
     loaded.prepare(make_context())
@@ -54,7 +55,7 @@ def test_saving_twice_gives_the_same_bytes(saved: Any, tmp_path_factory: Any) ->
 def test_another_bundle_is_refused(saved: Any, make_context: Any) -> None:
     detector = WinClip()
     detector.load(saved[1])
-    with pytest.raises(RecipeError, match=r"fitted on bundle tiny-test .* fit again"):
+    with pytest.raises(RecipeError, match=r"learned on bundle tiny-test .* train it again"):
         detector.prepare(make_context(sha256="b" * 64))
 
 
@@ -74,13 +75,13 @@ def test_other_options_are_refused(
     fewer.prepare(make_context())
 
 
-@pytest.mark.parametrize("name", ["winclip.json", "winclip.safetensors"])
+@pytest.mark.parametrize("name", ["artefact.json", "artefact.safetensors"])
 def test_missing_and_damaged_files(saved: Any, name: str) -> None:
     path = saved[1] / name
     whole = path.read_bytes()
     for damaged in (b"", whole[:-20], b"[]", whole[:50] + b"\xff" + whole[51:]):
         path.write_bytes(damaged)
-        with pytest.raises(RecipeError, match=r"are damaged .* fit them again"):
+        with pytest.raises(RecipeError, match=r"is damaged .* train it again"):
             WinClip().load(saved[1])
     path.unlink()
     with pytest.raises(ArtefactMissing, match=f"{name} is missing"):
@@ -88,9 +89,9 @@ def test_missing_and_damaged_files(saved: Any, name: str) -> None:
 
 
 def test_header_of_another_schema(saved: Any) -> None:
-    path = saved[1] / "winclip.json"
+    path = saved[1] / "artefact.json"
     header = json.loads(path.read_text())
-    path.write_text(json.dumps({**header, "schema": "clipvet.winclip/2"}))
+    path.write_text(json.dumps({**header, "schema": "clipvet.artefact/2"}))
     with pytest.raises(RecipeError, match="not 'clipvet"):
         WinClip().load(saved[1])
 
@@ -108,7 +109,7 @@ def test_only_so_many_references_are_read(make_context: Any, make_batch: Any) ->
     detector.prepare(make_context(warn=said.append))
     detector.fit(stream())
     assert detector.memory_ is not None
-    assert detector.memory_.header.shots == 3
+    assert detector.memory_.shots == 3
     assert len(detector.memory_.banks["patch"]) == 3 * 36
     assert read == [0, 1, 2, 3]  # the fourth shows that there are more, none is read after it
     assert len(said) == 1
@@ -120,7 +121,7 @@ def test_tiles_of_one_image_are_one_shot(make_detector: Any, make_batch: Any) ->
     views = [View(pixels=v.pixels, box=v.box, index=i % 2) for i, v in enumerate(batch.views)]
     detector = make_detector(max_references=1)
     detector.fit([Batch(features=batch.features, views=views, queries=batch.queries)])
-    assert detector.memory_.header.shots == 1
+    assert detector.memory_.shots == 1
     assert len(detector.memory_.banks["patch"]) == 2 * 36
 
 

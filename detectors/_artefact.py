@@ -1,0 +1,132 @@
+"""What a detector learned, as files: arrays and a JSON header, bound to one bundle by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipvet.detectors.errors import ArtefactMissing, RecipeError
+
+__all__ = ["Artefact", "BundleIdentity"]
+
+SCHEMA = "clipvet.artefact/1"
+HEADER, TENSORS = "artefact.json", "artefact.safetensors"
+
+
+class BundleIdentity(Protocol):
+    """Which bundle, and which preprocessing: ``BundleInfo`` is one."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its manifest."""
+
+    @property
+    def preprocessing_sha256(self) -> str:
+        """Hash of its preprocessing settings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    id: str
+    sha256: str
+    preprocessing_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Artefact:
+    """What a detector saves and loads.
+
+    Attributes:
+        detector: its id.
+        bundle: whose features it was learned from.
+        facts: JSON-able facts: the options that it depends on, counts, where it comes from.
+        tensors: name -> array of a fixed-size dtype.
+    """
+
+    detector: str
+    bundle: BundleIdentity
+    facts: Mapping[str, Any]
+    tensors: Mapping[str, NDArray[Any]]
+
+    def save(self, folder: Path) -> None:
+        """Write ``artefact.json`` and ``artefact.safetensors`` into an existing folder."""
+        from safetensors.numpy import save
+
+        content = save({name: np.ascontiguousarray(x) for name, x in self.tensors.items()})
+        header = {
+            "schema": SCHEMA,
+            "detector": self.detector,
+            "bundle": {
+                "id": self.bundle.id,
+                "sha256": self.bundle.sha256,
+                "preprocessing_sha256": self.bundle.preprocessing_sha256,
+            },
+            "facts": dict(self.facts),
+            "tensors": {name: list(x.shape) for name, x in sorted(self.tensors.items())},
+            "tensors_sha256": hashlib.sha256(content).hexdigest(),
+        }
+        (folder / TENSORS).write_bytes(content)
+        text = json.dumps(header, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / HEADER).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, *, detector: str) -> Artefact:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ArtefactMissing: a file is not there.
+            RecipeError: a file is damaged, or another detector's.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        for name in (HEADER, TENSORS):
+            if not (folder / name).is_file():
+                raise ArtefactMissing(
+                    f"{detector}: {folder / name} is missing: fit or train it again"
+                )
+        try:
+            header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+            content = (folder / TENSORS).read_bytes()
+            if header["schema"] != SCHEMA:
+                raise ValueError(f"its schema is {header['schema']!r}, not {SCHEMA!r}")
+            if header["detector"] != detector:
+                raise ValueError(f"it belongs to {header['detector']!r}")
+            if hashlib.sha256(content).hexdigest() != header["tensors_sha256"]:
+                raise ValueError(f"{TENSORS} is not the file that it was written with")
+            tensors = load(content)
+            if {name: list(x.shape) for name, x in tensors.items()} != header["tensors"]:
+                raise ValueError("header and tensors differ in shape")
+            bundle = _Stored(**{key: str(value) for key, value in header["bundle"].items()})
+            if not isinstance(header["facts"], dict):
+                raise ValueError("its facts are no JSON object")
+            return cls(detector=detector, bundle=bundle, facts=header["facts"], tensors=tensors)
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+            raise RecipeError(
+                f"{detector}: the artefact in {folder} is damaged ({error}): fit or train it again"
+            ) from error
+
+    def check(self, bundle: BundleIdentity) -> None:
+        """Raise :class:`RecipeError` if it was learned on another bundle or preprocessing."""
+        if self.bundle.sha256 != bundle.sha256:
+            raise RecipeError(
+                f"{self.detector}: the artefact was learned on bundle {self.bundle.id} "
+                f"({self.bundle.sha256[:12]}), this is {bundle.id} ({bundle.sha256[:12]}): "
+                "use that bundle, or fit or train it again"
+            )
+        if self.bundle.preprocessing_sha256 != bundle.preprocessing_sha256:
+            raise RecipeError(
+                f"{self.detector}: the artefact was learned with another preprocessing of bundle "
+                f"{bundle.id}: fit or train it again"
+            )
