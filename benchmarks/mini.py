@@ -1,6 +1,6 @@
 """What the embedded model is worth: ``python -m benchmarks.mini [PART ...]``.
 
-Parts: rendered, real, names, captions, gate.
+Parts: rendered, real, names, captions, gate, and failures, which writes docs/mini_failures.png.
 
 Every score comes from the detector that ships, with the options that the bundle advises. Rendered
 pictures are held-out programs (training/seeds.py). Real sets are read from --data or
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from benchmarks._failures import write_failures
 from benchmarks._few_shot import Encoded, Judged, judge
 from benchmarks._gabor import cells, largest_distance
 from benchmarks._gate import gate_rates
@@ -36,8 +37,8 @@ from clipvet.plugins.winclip import WinClip, WinClipOptions
 HERE = Path(__file__).resolve().parent
 
 SHOTS = (0, 1, 4, 16)
-PARTS = ["rendered", "real", "names", "captions", "gate"]
 PIXEL_DRAWS = 3
+PICTURE = HERE.parent / "docs" / "mini_failures.png"
 RELEASES = HERE / "RELEASES.md"
 
 Numbers = dict[str, Any]
@@ -146,7 +147,7 @@ def main() -> None:
     """Run the parts that are named, all of them by default."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", default=["rendered", "real", "names", "captions", "gate"]
+        "parts", nargs="*", default=["rendered", "real", "names", "captions", "gate", "failures"]
     )
     parser.add_argument("--bundle", type=Path, default=HERE.parent / "detectors/clip/mini")
     parser.add_argument("--data", type=Path, default=os.environ.get("CLIPVET_EVAL_DATA"))
@@ -168,6 +169,7 @@ def main() -> None:
         "names": lambda r: classify_names(r, 4 * args.programs),
         "gate": lambda r: gate_rates(r, 2 * args.programs, args.photos),
         "captions": lambda r: caption_retrieval(r, 2 * args.programs),
+        "failures": lambda r: {"shown": write_failures(r, options, args.programs, PICTURE)},
     }
     unknown = sorted(set(args.parts) - set(parts))
     if unknown:

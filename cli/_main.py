@@ -21,6 +21,7 @@ __all__ = ["run_command"]
 COMMANDS: Final = {
     "run": "clipvet.cli.run",
     "fit": "clipvet.cli.fit",
+    "train": "clipvet.cli.train",
     "bundles": "clipvet.cli.bundles",
     "plugins": "clipvet.cli.plugins",
     "doctor": "clipvet.cli.doctor",

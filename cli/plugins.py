@@ -129,7 +129,7 @@ def _as_lines(host: Host) -> list[str]:
         lines.append(f"{plugin.source}{note}")
         lines += [
             f"  {kind:<10} {', '.join(names)}"
-            for kind in ("detectors", "bundles", "readers", "commands")
+            for kind in ("detectors", "bundles", "readers", "commands", "trainers")
             if (names := getattr(plugin, kind))
         ]
     if not host.plugins:

@@ -18,8 +18,10 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from clipvet.detectors.clip import GATE_FILE
 from clipvet.detectors.clip.export import Source, closed_tokenizer, parse_config, write_bundle
 from training import model as clip
+from training.fonts import FONTS, available
 from training.seeds import NEVER_TRAINED, SEEDS
 from training.tokenizer import END, PAD, START, UNKNOWN
 
@@ -61,6 +63,7 @@ def export_run(run: Path, *, image_size: int = 192) -> Path:
         "seeds": {k: [r.start, r.stop] for k, r in SEEDS.items()},
         "held_out_families": sorted(NEVER_TRAINED),
         "data": "renders of training/ alone",
+        "pictogram_fonts": sorted(FONTS) if available() else [],
     }
     (out / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     return out
@@ -97,6 +100,7 @@ def write_mini(exported: Path, folder: Path) -> None:
             std=clip.STD,
         )
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / GATE_FILE).unlink(missing_ok=True)  # it was another model's
         for path in bundle.iterdir():
             shutil.copy(path, folder / path.name)
 

@@ -6,7 +6,7 @@ Exporting a bundle is in ``clipvet.detectors.clip.export``; nothing here imports
 from __future__ import annotations
 
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
-from clipvet.detectors.clip._gate import DomainGate
+from clipvet.detectors.clip._gate import GATE_FILE, DomainGate
 from clipvet.detectors.clip._manifest import Manifest, Preprocessing
 from clipvet.detectors.clip._runtime import Runtime
 from clipvet.detectors.clip._session import Device, available_providers, open_session
@@ -24,6 +24,7 @@ __all__ = [
     "DEFAULT_BUNDLE",
     "Device",
     "DomainGate",
+    "GATE_FILE",
     "Manifest",
     "Preprocessing",
     "Runtime",

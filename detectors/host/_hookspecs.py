@@ -71,9 +71,19 @@ def clipvet_register_commands(register: Callable[[str, Callable[..., Any]], None
     """
 
 
+@hookspec
+def clipvet_register_trainers(register: Callable[[str, Callable[..., Any]], None]) -> None:
+    """Add trainings of detectors: ``register("mine", train)`` gives ``detect train mine``.
+
+    ``train`` is a function with Typer's annotations; it writes an artefact's folder. It imports
+    torch, if it needs it, inside: running never does.
+    """
+
+
 HOOKS: Final = (
     "clipvet_register_bundles",
     "clipvet_register_commands",
     "clipvet_register_detectors",
     "clipvet_register_readers",
+    "clipvet_register_trainers",
 )

@@ -44,6 +44,7 @@ class Host:
         bundles: name -> folder.
         readers: suffix -> function of a path that gives uint8 pixels.
         commands: name -> Typer app or function, for ``detect x NAME``.
+        trainers: name -> function, for ``detect train NAME``.
         plugins: every plugin that loaded, built-in ones first.
         failures: everything that went wrong, in the order of the plugins.
     """
@@ -52,6 +53,7 @@ class Host:
     bundles: Mapping[str, Path] = field(default_factory=dict)
     readers: Mapping[str, Reader] = field(default_factory=dict)
     commands: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    trainers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     plugins: tuple[PluginRecord, ...] = ()
     failures: tuple[PluginFailure, ...] = ()
 
@@ -84,7 +86,7 @@ class Host:
             load.run()
             failures += load.failures
         settled = {}
-        for kind in ("detector", "bundle", "reader", "command"):
+        for kind in ("detector", "bundle", "reader", "command", "trainer"):
             settled[kind], clashes = settle(kind, [r for one in loads for r in one.registrations])
             failures += clashes
         host = cls(
@@ -97,6 +99,7 @@ class Host:
             bundles=_values(settled["bundle"]),
             readers=_values(settled["reader"]),
             commands=_values(settled["command"]),
+            trainers=_values(settled["trainer"]),
             plugins=tuple(load.record() for load in loads if load.loaded),
             failures=tuple(failures),
         )

@@ -84,6 +84,7 @@ class PluginLoad:
             bundles=tuple(names.get("bundle", ())),
             readers=tuple(names.get("reader", ())),
             commands=tuple(names.get("command", ())),
+            trainers=tuple(names.get("trainer", ())),
         )
 
     def _callback(self, hook: str) -> Callable[..., None]:
@@ -99,11 +100,15 @@ class PluginLoad:
         def command(name: Any, app: Any) -> None:
             self._keep("command", lambda: command_problems(name, app), lambda: name, app)
 
+        def trainer(name: Any, train: Any) -> None:
+            self._keep("trainer", lambda: command_problems(name, train), lambda: name, train)
+
         callbacks: dict[str, Callable[..., None]] = {
             "clipvet_register_detectors": detector,
             "clipvet_register_bundles": bundle,
             "clipvet_register_readers": reader,
             "clipvet_register_commands": command,
+            "clipvet_register_trainers": trainer,
         }
         return callbacks[hook]
 

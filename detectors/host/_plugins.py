@@ -108,6 +108,7 @@ class PluginRecord:
     bundles: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    trainers: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, with the source's fields at the top."""

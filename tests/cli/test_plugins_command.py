@@ -111,6 +111,7 @@ def test_list_as_json() -> None:
         "bundles": [],
         "readers": [],
         "commands": ["double", "lift"],
+        "trainers": [],
     }
     assert listed["detectors"]["mean"]["plugin"] == "mine.py:mine"
     failure = next(f for f in listed["failures"] if f["dist"] == "broken.py")

@@ -92,6 +92,18 @@ def test_clipvet_register_commands(load: Callable[[str], Host]) -> None:
     assert "neither a typer.Typer nor a function" in kind
 
 
+def test_clipvet_register_trainers(load: Callable[[str], Host]) -> None:
+    host = load(
+        "def clipvet_register_trainers(register):\n"
+        "    register('mine', lambda: 'trained')\n"
+        "    register('nope', 3)\n"
+    )
+    assert host.trainers["mine"]() == "trained"
+    assert host.commands == {}
+    (kind,) = own_failures(host)
+    assert "neither a typer.Typer nor a function" in kind
+
+
 def test_the_detector_of_the_docs_keeps_every_promise(tmp_path: Path) -> None:
     snippet = DOCS.read_text("utf-8").split("```python\n")[1].split("```")[0]
     assert len(snippet.split("class ")[1].split("@hookimpl")[0].strip().splitlines()) <= 15
