@@ -36,11 +36,18 @@ def _listed(end: bytes) -> Iterator[Path]:
 
 
 def specs_from(
-    names: Sequence[str], settings: Sequence[str], *, recipe: Path | None
+    names: Sequence[str],
+    settings: Sequence[str],
+    artefacts: Sequence[str],
+    *,
+    recipe: Path | None,
 ) -> list[DetectorSpec]:
-    """Detectors and their options from ``-d`` and ``--set``."""
-    if recipe is not None and (names or settings):
-        raise UsageError("a recipe fixes detectors and options itself: leave out -d and --set")
+    """Detectors, their options and what they learned from ``-d``, ``--set``, ``--artefact``."""
+    if recipe is not None and (names or settings or artefacts):
+        raise UsageError(
+            "a recipe fixes detectors, options and artefacts itself: leave out -d, --set and "
+            "--artefact"
+        )
     names = names or ([] if recipe is not None else DEFAULT_DETECTORS)
     options: dict[str, dict[str, Any]] = {name: {} for name in names}
     for setting in settings:
@@ -51,7 +58,22 @@ def specs_from(
         if name not in options:
             raise UsageError(f"--set {setting}: this run has no detector {name!r} (-d {name})")
         options[name][option] = _value(value)
-    return [DetectorSpec(id=name, options=given) for name, given in options.items()]
+    folders = dict(_folder_of(artefact, names) for artefact in artefacts)
+    return [
+        DetectorSpec(id=name, options=given, artefact=folders.get(name))
+        for name, given in options.items()
+    ]
+
+
+def _folder_of(artefact: str, names: Sequence[str]) -> tuple[str, Path]:
+    name, equals, folder = artefact.partition("=")
+    if not (name and equals and folder):
+        raise UsageError(f"--artefact {artefact}: write id=folder")
+    if name not in names:
+        raise UsageError(f"--artefact {artefact}: this run has no detector {name!r} (-d {name})")
+    if not Path(folder).is_dir():
+        raise UsageError(f"--artefact {artefact}: {folder} is no folder")
+    return name, Path(folder)
 
 
 def _value(text: str) -> Any:

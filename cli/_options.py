@@ -12,6 +12,7 @@ __all__ = [
     "MACHINE",
     "VIEWS",
     "WHAT",
+    "Artefacts",
     "Batch",
     "Bundle",
     "Classes",
@@ -64,6 +65,15 @@ Settings = Annotated[
         "--set",
         metavar="ID.OPTION=VALUE",
         help="Repeatable; see detect plugins show ID.",
+        rich_help_panel=WHAT,
+    ),
+]
+Artefacts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--artefact",
+        metavar="ID=DIR",
+        help="What a detector was trained to know; repeatable.",
         rich_help_panel=WHAT,
     ),
 ]

@@ -13,6 +13,7 @@ import typer
 
 from clipvet.cli._options import (
     WHAT,
+    Artefacts,
     Batch,
     Bundle,
     Classes,
@@ -51,6 +52,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     object_: ObjectName = None,
     classes: Classes = None,
     settings: Settings = None,
+    artefact: Artefacts = None,
     false_alarm: Annotated[
         float | None,
         typer.Option(
@@ -92,7 +94,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     config = FitConfig(
         sources=tuple(good),
         out=out,
-        specs=tuple(specs_from(detector or [], settings or [], recipe=None)),
+        specs=tuple(specs_from(detector or [], settings or [], artefact or [], recipe=None)),
         gates=tuple(gate or ()),
         bundle=bundle,
         query=query_from(object_, classes),

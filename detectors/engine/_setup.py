@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -70,6 +71,7 @@ class Slot:
         entry: its class and who registered it.
         options: all of them, defaults filled in.
         group: name of the bundle whose features it reads.
+        artefact: folder that it was loaded from, if one was given.
         guarded: the detector, or None if it could not be made.
         failure: why it could not be made.
     """
@@ -78,6 +80,7 @@ class Slot:
     entry: DetectorEntry
     options: DetectorOptions
     group: str
+    artefact: Path | None
     guarded: GuardedDetector | None
     failure: Failure | None
 
@@ -165,7 +168,9 @@ def open_runtime(name: str, *, host: Host, needs: frozenset[str], **options: Any
 def _made(spec: DetectorSpec, host: Host, group: str) -> Slot:
     entry = host.detector(spec.id)
     options = make_options(entry, spec.options)
-    slot = partial(Slot, id=spec.id, entry=entry, options=options, group=group)
+    slot = partial(
+        Slot, id=spec.id, entry=entry, options=options, group=group, artefact=spec.artefact
+    )
     try:
         detector = entry.cls(options)
         if spec.artefact is not None:
@@ -186,10 +191,7 @@ def _prepared(slot: Slot, runtime: FeatureRuntime, warn: Callable[[str], None]) 
     except (UsageError, UnfitEnvironment, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001
-        return Slot(
-            id=slot.id, entry=slot.entry, options=slot.options, group=slot.group,
-            guarded=None, failure=_failure(slot.id, error),
-        )  # fmt: skip
+        return replace(slot, guarded=None, failure=_failure(slot.id, error))
     return slot
 
 

@@ -117,7 +117,9 @@ def fit(
                 name: _learn(engine, name, images.frames(references), query, Path(scratch))
                 for name in sorted(plan.learners)
             }
-            specs = tuple(replace(spec, artefact=folders.get(spec.id)) for spec in specs)
+            specs = tuple(
+                replace(spec, artefact=folders.get(spec.id, spec.artefact)) for spec in specs
+            )
         scored = score_held_out(engine, images, list(remaining), query, progress)
         fitted_on = tuple(image.id for image in references)
         calibrations = {

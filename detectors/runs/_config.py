@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clipvet.detectors._detector import Query
+from clipvet.detectors._hashing import sha256_of_folder
 from clipvet.detectors.clip import Device
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._results import DetectorSpec
@@ -114,6 +115,7 @@ def describe(
                 "dist": f"{slot.entry.dist} {slot.entry.version}",
                 "bundle": engine.bundle_of(slot.id),
                 "options": slot.options.model_dump(mode="json"),
+                "artefact": None if slot.artefact is None else sha256_of_folder(slot.artefact),
             }
             for slot in engine.slots
         ],

@@ -103,6 +103,10 @@ def test_bad_files_give_3_and_their_reasons(detect: Detect, tiny: Path, parts: P
         (["run", ".", "--bundle", "nowhere"], 4, "there is no bundle named 'nowhere'"),
         (["run", ".", "--recipe", "nowhere"], 4, "nowhere"),
         (["run", ".", "--recipe", "r", "-d", "winclip"], 2, "a recipe fixes detectors"),
+        (["run", ".", "--recipe", "r", "--artefact", "a=b"], 2, "a recipe fixes detectors"),
+        (["run", ".", "--artefact", "winclip"], 2, "write id=folder"),
+        (["run", ".", "--artefact", "vim=."], 2, "this run has no detector 'vim' (-d vim)"),
+        (["run", ".", "--artefact", "winclip=zzz"], 2, "zzz is no folder"),
     ],
 )
 @pytest.mark.usefixtures("parts")

@@ -244,6 +244,25 @@ def test_references_teach_before_the_run(
         go("other", references=good)
 
 
+def test_what_a_detector_learned_elsewhere_is_loaded_and_decides_whether_to_resume(
+    go: Callable[..., Any], tmp_path: Path, parts: Path
+) -> None:
+    learner = DetectorSpec(id="learner")
+    with Engine((learner,), host=EVERYTHING, runtime_factory=FakeRuntime) as engine:
+        engine.fit("learner", [read_frame(parts / "005.png")], Query())
+        expected = engine.score([read_frame(parts / "000.png")], [ask()])[0][0].value
+        for name in ("one", "other"):
+            (tmp_path / name).mkdir()
+            engine.save("learner", tmp_path / name)
+    go(specs=(replace(learner, artefact=tmp_path / "one"),))
+    assert lines(tmp_path / "run")[0]["detections"][0]["score"] == pytest.approx(expected)
+    again = go(specs=(replace(learner, artefact=tmp_path / "other"),))  # the same content
+    assert again.encoder_calls == 0
+    (tmp_path / "other" / "more.txt").write_text("changed")
+    with pytest.raises(UsageError, match="detectors differ"):
+        go(specs=(replace(learner, artefact=tmp_path / "other"),))
+
+
 def test_a_detector_that_fails_costs_its_own_scores(go: Callable[..., Any], tmp_path: Path) -> None:
     summary = go(specs=(*ENERGY, DetectorSpec(id="troubled"), DetectorSpec(id="asker")))
     for record in lines(tmp_path / "run"):
