@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +58,7 @@ def real(runtime: Runtime, options: WinClipOptions, data: Path, args: Any) -> Nu
         label = np.array([False] * len(good) + [True] * len(bad))
         masks = _masks(mask_files, len(good))
         out[name] = {"good": len(good), "defect": len(bad)}
-        for shots in SHOTS:
+        for shots in args.shots or SHOTS:
             if shots + 2 > len(good):
                 continue
             ours, floor, pixel = [], [], []
@@ -73,6 +74,7 @@ def real(runtime: Runtime, options: WinClipOptions, data: Path, args: Any) -> Nu
                 if masks is not None and draw < PIXEL_DRAWS:
                     pixel.append(_pixels(judged, masks[rest]))
             out[name][f"{shots}-shot"] = _compared(ours, floor) | _means(pixel)
+        print(json.dumps({name: out[name]}), file=sys.stderr, flush=True)
     return out
 
 
@@ -83,7 +85,8 @@ def rendered(runtime: Runtime, options: WinClipOptions, args: Any) -> Numbers:
     from training.seeds import SEEDS
 
     side = runtime.info.image_size
-    rows: dict[str, list[Numbers]] = {f"{shots}-shot": [] for shots in SHOTS}
+    chosen = args.shots or SHOTS
+    rows: dict[str, list[Numbers]] = {f"{shots}-shot": [] for shots in chosen}
     for seed in range(SEEDS["held_out"].start, SEEDS["held_out"].start + args.programs):
         program = make_program(seed)
         shown = [render(program, i, size=(side, side)) for i in range(28)]
@@ -91,7 +94,7 @@ def rendered(runtime: Runtime, options: WinClipOptions, args: Any) -> Numbers:
         encoded = Encoded.of(runtime, [s.image for s in shown], program.name)
         label = np.array([bool(s.facts.defect) for s in shown[16:]])
         masks = np.stack([resized_mask(s.mask) for s in shown[16:]])
-        for shots in SHOTS:
+        for shots in chosen:
             judged = judge(runtime, options, encoded, range(shots), range(16, 40))
             found = {"image_auroc": float(roc_auc_score(label, judged.scores))}
             rows[f"{shots}-shot"].append(found | _pixels(judged, masks))
@@ -154,6 +157,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of everyday photographs")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--programs", type=int, default=100)
+    parser.add_argument("--shots", type=int, action="append", help="of 0, 1, 4, 16; else all")
     parser.add_argument("--only", action="append", metavar="SET", help="of the real sets, these")
     parser.add_argument("--release", action="store_true", help="look at every real set, and log it")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON")

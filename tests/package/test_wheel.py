@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "detectors", "plugins")
-DATA = {".onnx", ".bin", ".json", ".md"}
+DATA = {".onnx", ".bin", ".json", ".md", ".safetensors"}
 
 
 @pytest.fixture(scope="module")
