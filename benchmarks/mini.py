@@ -1,6 +1,7 @@
 """What the embedded model is worth: ``python -m benchmarks.mini [PART ...]``.
 
-Parts: rendered, real, names, captions, gate, and failures, which writes docs/mini_failures.png.
+Parts: rendered, real, names, captions, gate, speed, and failures, which writes
+docs/mini_failures.png.
 
 Every score comes from the detector that ships, with the options that the bundle advises. Rendered
 pictures are held-out programs (training/seeds.py). Real sets are read from --data or
@@ -30,6 +31,7 @@ from benchmarks._gabor import cells, largest_distance
 from benchmarks._gate import gate_rates
 from benchmarks._metrics import aupro, interval, pixel_auroc, resized_map, resized_mask
 from benchmarks._real_sets import REAL_SETS, find
+from benchmarks._speed import milliseconds
 from benchmarks._words import caption_retrieval, classify_names
 from clipvet.detectors import read_frame
 from clipvet.detectors.clip import Bundle, Runtime
@@ -37,6 +39,7 @@ from clipvet.plugins.winclip import WinClip, WinClipOptions
 
 HERE = Path(__file__).resolve().parent
 
+PARTS = ["rendered", "real", "names", "captions", "gate", "speed", "failures"]
 SHOTS = (0, 1, 4, 16)
 PIXEL_DRAWS = 3
 PICTURE = HERE.parent / "docs" / "mini_failures.png"
@@ -135,12 +138,15 @@ def _masks(files: list[Path | None], good: int) -> NDArray[np.bool_] | None:
 def _log_release(bundle: Path, numbers: Numbers) -> None:
     """One line for each look at the sets that are not free."""
     digest = hashlib.sha256((bundle / "weights.bin").read_bytes()).hexdigest()[:12]
-    looked = {k: v.get("4-shot", {}).get("image_auroc") for k, v in numbers.items()}
+    looked = {
+        name: {key: row["image_auroc"] for key, row in found.items() if key.endswith("-shot")}
+        for name, found in numbers.items()
+    }
     line = f"| {datetime.now(UTC):%Y-%m-%d %H:%M} | {digest} | {json.dumps(looked)} |\n"
     if not RELEASES.exists():
         RELEASES.write_text(
             "# Every run on the sets that are looked at once for each released model\n\n"
-            "| when (UTC) | weights | 4-shot image AUROC |\n|---|---|---|\n"
+            "| when (UTC) | weights.bin | image AUROC |\n|---|---|---|\n"
         )
     with RELEASES.open("a") as log:
         log.write(line)
@@ -149,9 +155,7 @@ def _log_release(bundle: Path, numbers: Numbers) -> None:
 def main() -> None:
     """Run the parts that are named, all of them by default."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "parts", nargs="*", default=["rendered", "real", "names", "captions", "gate", "failures"]
-    )
+    parser.add_argument("parts", nargs="*", default=PARTS)
     parser.add_argument("--bundle", type=Path, default=HERE.parent / "detectors/clip/mini")
     parser.add_argument("--data", type=Path, default=os.environ.get("CLIPVET_EVAL_DATA"))
     parser.add_argument("--photos", type=Path, help="a folder of everyday photographs")
@@ -173,6 +177,7 @@ def main() -> None:
         "names": lambda r: classify_names(r, 4 * args.programs),
         "gate": lambda r: gate_rates(r, 2 * args.programs, args.photos),
         "captions": lambda r: caption_retrieval(r, 2 * args.programs),
+        "speed": lambda _: milliseconds(bundle, options),
         "failures": lambda r: {"shown": write_failures(r, options, args.programs, PICTURE)},
     }
     unknown = sorted(set(args.parts) - set(parts))

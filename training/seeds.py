@@ -26,6 +26,3 @@ NEVER_TRAINED: frozenset[str] = frozenset(
 def side_of(seed: int) -> Side:
     """Training seeds show trained ways alone, all others held-out ways alone."""
     return "train" if seed in SEEDS["train"] else "held_out"
-
-
-# The former name, until evaluate.py and export_mini.py use the new one.

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from clipvet.detectors import ArtefactMissing, Context
@@ -19,6 +21,10 @@ from clipvet.plugins.anomalyclip._scores import (
 )
 
 VARIANTS = ["anomalyclip", "sdp", "clap"]
+
+
+def no_text(_: Sequence[str]) -> NDArray[np.float32]:
+    return np.zeros((0, 64), np.float32)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -174,7 +180,7 @@ def test_clap_is_the_difference_of_two_stretched_maps(
 
 
 def test_nothing_learned_is_an_error_not_another_method(make_bundle_info: Any) -> None:
-    context = Context(bundle=make_bundle_info(), encode_text=lambda _: np.zeros((0, 64)))
+    context = Context(bundle=make_bundle_info(), encode_text=no_text)
     with pytest.raises(ArtefactMissing, match=r"no learned prompts .*detect train anomalyclip"):
         AnomalyClip().prepare(context)
 
@@ -185,12 +191,12 @@ def test_embedded_prompts_serve_their_own_bundle_only(
     make_learned().save(tmp_path)
     monkeypatch.setattr(module, "EMBEDDED", tmp_path)
     detector = AnomalyClip()
-    detector.prepare(Context(bundle=make_bundle_info(), encode_text=lambda _: np.zeros((0, 64))))
+    detector.prepare(Context(bundle=make_bundle_info(), encode_text=no_text))
     method = detector.score(make_batch([0]))[0][0].details["method"]
     assert method == "AnomalyCLIP (golden prompts)"
     other = make_bundle_info(sha256="b" * 64)
     with pytest.raises(ArtefactMissing):
-        AnomalyClip().prepare(Context(bundle=other, encode_text=lambda _: np.zeros((0, 64))))
+        AnomalyClip().prepare(Context(bundle=other, encode_text=no_text))
 
 
 def test_needs_and_ranges_follow_the_variant() -> None:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from clipvet.detectors import Artefact, ArtefactMissing, Context, RecipeError
 from clipvet.plugins.anomalyclip import AnomalyClip
 
 
+def no_text(_: Sequence[str]) -> NDArray[np.float32]:
+    return np.zeros((0, 64), np.float32)
+
+
 def prepare(folder: Path, bundle: Any) -> AnomalyClip:
     detector = AnomalyClip()
     detector.load(folder)
-    detector.prepare(Context(bundle=bundle, encode_text=lambda _: np.zeros((0, 64))))
+    detector.prepare(Context(bundle=bundle, encode_text=no_text))
     return detector
 
 
@@ -30,7 +36,7 @@ def test_saved_and_loaded_scores_are_identical(
         first.score(make_batch(range(6))), loaded.score(make_batch(range(6))), strict=True
     ):
         assert one[0].value == other[0].value
-        assert one[0].heatmap.tobytes() == other[0].heatmap.tobytes()
+        np.testing.assert_array_equal(one[0].heatmap, other[0].heatmap)
         assert one[0].details == other[0].details
     assert loaded.learned_ is not None
     assert loaded.learned_.facts == {"source": "golden"}
