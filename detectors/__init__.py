@@ -7,6 +7,7 @@ authors in ``clipvet.detectors.testing``.
 
 from __future__ import annotations
 
+from clipvet.detectors._arithmetic import top_mean, unit_rows
 from clipvet.detectors._artefact import Artefact, BundleIdentity
 from clipvet.detectors._detector import (
     Batch,
@@ -166,5 +167,7 @@ __all__ = [
     "record_schema",
     "render_overlay",
     "run",
+    "top_mean",
+    "unit_rows",
     "write_records",
 ]

@@ -117,6 +117,26 @@ class Artefact:
                 f"{detector}: the artefact in {folder} is damaged ({error}): fit or train it again"
             ) from error
 
+    @classmethod
+    def for_bundle(cls, folder: Path, *, detector: str, bundle: BundleIdentity) -> Artefact | None:
+        """What a plugin brings in ``folder``, or None if it was not learned on this bundle.
+
+        Args:
+            folder: package data; it may be missing.
+            detector: its id.
+            bundle: the one in use.
+
+        Raises:
+            RecipeError: a file is damaged, or another detector's.
+        """
+        try:
+            artefact = cls.load(folder, detector=detector)
+        except ArtefactMissing:
+            return None
+        made_for = (artefact.bundle.sha256, artefact.bundle.preprocessing_sha256)
+        wanted = (bundle.sha256, bundle.preprocessing_sha256)
+        return artefact if made_for == wanted else None
+
     def check(self, bundle: BundleIdentity) -> None:
         """Raise :class:`RecipeError` if it was learned on another bundle or preprocessing."""
         if self.bundle.sha256 != bundle.sha256:

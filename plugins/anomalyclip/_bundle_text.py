@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import BundleError, UsageError
+from clipvet.detectors import BundleError, UsageError, unit_rows
 from clipvet.detectors.clip import Bundle, open_session
 from clipvet.plugins.anomalyclip._learned import Learned
-from clipvet.plugins.anomalyclip._scores import unit_rows
 
 __all__ = ["PromptVectors", "assemble", "learned_from", "parameters", "suffix_ids"]
 
@@ -67,7 +66,7 @@ def learned_from(
     }
     return Learned(
         bundle=bundle.info,
-        prototypes=unit_rows(session.run(inputs)["text_embed"]),
+        prototypes=unit_rows(session.run(inputs)["text_embed"]).astype(np.float32),
         projection=parameters(bundle, "vision", ["visual.proj"])["visual.proj"],
         temperature=temperature,
         origin=origin,

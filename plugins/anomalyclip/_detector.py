@@ -18,16 +18,16 @@ from clipvet.detectors import (
     Query,
     Score,
     Task,
+    top_mean,
 )
 from clipvet.plugins.anomalyclip._enlarge import Enlarger
-from clipvet.plugins.anomalyclip._learned import EMBEDDED, ID, Learned
+from clipvet.plugins.anomalyclip._learned import ID, Learned
 from clipvet.plugins.anomalyclip._options import AnomalyClipOptions
 from clipvet.plugins.anomalyclip._scores import (
     attention_difference,
     class_feature,
     probability,
     surgery,
-    top_mean,
 )
 from clipvet.plugins.anomalyclip._text import PromptPair, Prototypes
 
@@ -177,10 +177,9 @@ class AnomalyClip(Detector):
 
 def _embedded(bundle: BundleIdentity) -> Learned:
     """The prompts that come with the package, if they are for this bundle."""
-    if EMBEDDED.is_dir():
-        learned = Learned.load(EMBEDDED)
-        if learned.bundle.sha256 == bundle.sha256:
-            return learned
+    learned = Learned.for_bundle(bundle)
+    if learned is not None:
+        return learned
     raise ArtefactMissing(
         f"{ID} has no learned prompts for bundle {bundle.id}: train them (detect train {ID}), "
         f"import released ones (detect x import-{ID}), or set {ID}.variant=sdp, which learns none"

@@ -55,7 +55,16 @@ class Learned:
             ArtefactMissing: a file is not there.
             RecipeError: a file is damaged, or the content does not fit together.
         """
-        stored = Artefact.load(folder, detector=ID)
+        return cls._of(Artefact.load(folder, detector=ID))
+
+    @classmethod
+    def for_bundle(cls, bundle: BundleIdentity) -> Learned | None:
+        """The prompts that come with the package, if they were trained for this bundle."""
+        stored = Artefact.for_bundle(EMBEDDED, detector=ID, bundle=bundle)
+        return None if stored is None else cls._of(stored)
+
+    @classmethod
+    def _of(cls, stored: Artefact) -> Learned:
         try:
             facts = dict(stored.facts)
             learned = cls(
@@ -69,7 +78,7 @@ class Learned:
             learned._check_numbers()
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeError(
-                f"{ID}: the artefact in {folder} is damaged ({error}): train or import it again"
+                f"{ID}: the artefact is damaged ({error}): train or import it again"
             ) from error
         return learned
 

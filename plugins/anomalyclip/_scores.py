@@ -11,23 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "attention_difference",
-    "class_feature",
-    "probability",
-    "surgery",
-    "top_mean",
-    "unit_rows",
-]
+from clipvet.detectors import unit_rows
 
-
-def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows at unit length, float32 [n, D]; a row of zeros stays zero."""
-    wide = vectors.astype(np.float64)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    unit = np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)
-    narrow: NDArray[np.float32] = unit.astype(np.float32)
-    return narrow
+__all__ = ["attention_difference", "class_feature", "probability", "surgery"]
 
 
 def class_feature(
@@ -113,12 +99,6 @@ def attention_difference(
     normal, anomalous = (_stretched(cosines) for cosines in _cosines(patches, prototypes))
     difference: NDArray[np.float64] = np.maximum(anomalous - negative_weight * normal, 0.0)
     return difference
-
-
-def top_mean(values: NDArray[np.float64], share: float) -> float:
-    """Mean of the largest ``share`` of a map's cells, of one cell at least."""
-    count = max(1, round(share * values.size))
-    return float(np.sort(values, axis=None)[-count:].mean())
 
 
 def _cosines(

@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors import unit_rows
 from clipvet.plugins.anomalyclip._options import AnomalyClipOptions
 from clipvet.plugins.anomalyclip._prompts import ensemble
-from clipvet.plugins.anomalyclip._scores import unit_rows
 
 __all__ = ["PromptPair", "Prototypes", "largest_cluster"]
 
@@ -58,7 +58,7 @@ class Prototypes:
         cluster = options.pooling == "dbscan" and not options.normal_prompts
         rows, unclustered = [], []
         for state, prompts in zip(("normal", "anomalous"), both, strict=True):
-            units = unit_rows(self._encode_text(prompts)).astype(np.float64)
+            units = unit_rows(self._encode_text(prompts))
             members = (
                 largest_cluster(units, options.dbscan_eps, options.dbscan_min_samples)
                 if cluster
@@ -68,7 +68,7 @@ class Prototypes:
                 unclustered.append(state)
                 members = np.arange(len(units))
             rows.append(units[members].mean(axis=0))
-        return PromptPair(unit_rows(np.stack(rows).astype(np.float32)), tuple(unclustered))
+        return PromptPair(unit_rows(np.stack(rows)).astype(np.float32), tuple(unclustered))
 
 
 def largest_cluster(points: NDArray[np.float64], eps: float, min_samples: int) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from clipvet.detectors import UsageError, read_frame
+from clipvet.detectors import UsageError, read_frame, unit_rows
 from clipvet.detectors.clip import Bundle, Device, Runtime
 from clipvet.plugins.anomalyclip._bundle_text import (
     PromptVectors,
@@ -25,7 +25,7 @@ from clipvet.plugins.anomalyclip._bundle_text import (
 from clipvet.plugins.anomalyclip._learned import Learned
 from clipvet.plugins.anomalyclip._losses import anomalyclip_loss
 from clipvet.plugins.anomalyclip._pictures import Picture, read_mask
-from clipvet.plugins.anomalyclip._scores import class_feature, unit_rows
+from clipvet.plugins.anomalyclip._scores import class_feature
 from clipvet.plugins.anomalyclip._torch_text import TextTower
 
 __all__ = ["TrainConfig", "train_prompts"]

@@ -20,9 +20,11 @@ from clipvet.detectors import (
     Score,
     Task,
     UsageError,
+    top_mean,
+    unit_rows,
 )
-from clipvet.plugins.winclip._maps import distance_map, map_score, text_scores
-from clipvet.plugins.winclip._memory import ID, Memory, unit_rows
+from clipvet.plugins.winclip._maps import distance_map, text_scores
+from clipvet.plugins.winclip._memory import ID, Memory
 from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._text import Prototypes
 from clipvet.plugins.winclip._windows import Cover
@@ -87,9 +89,11 @@ class WinClip(Detector):
         shots = 0
         for batch, index in self._references(batches):
             shots += batch.views[index].index == 0
-            banks.setdefault("patch", []).append(unit_rows(self._patches(batch.features, index)))
+            banks.setdefault("patch", []).append(
+                unit_rows(self._patches(batch.features, index)).astype(np.float32)
+            )
             for side, vectors in self._windows(batch.features, index).items():
-                banks.setdefault(f"win{side}", []).append(unit_rows(vectors))
+                banks.setdefault(f"win{side}", []).append(unit_rows(vectors).astype(np.float32))
         if not shots:
             raise DetectorError("winclip: there is no good image to refer to: give at least one")
         self.memory_ = Memory.of(
@@ -136,13 +140,13 @@ class WinClip(Detector):
         if memory is not None:
             patches = self._patches(features, index)
             distance = distance_map(patches, windows, covers=self.covers_, banks=memory.banks)
-            reference = map_score(distance, self.options.top_share)
+            reference = top_mean(distance, self.options.top_share)
             details["reference_score"] = reference
             alone = self.options.image_score == "references"
             value = reference if alone else (text + reference) / 2
             heatmap = self._fuse(heatmap, distance)
         if self.options.image_score == "map_max" and heatmap is not None:
-            value = map_score(heatmap, self.options.top_share)
+            value = top_mean(heatmap, self.options.top_share)
         grid: NDArray[np.float32] | None = None
         if heatmap is not None:
             grid = heatmap.astype(np.float32).reshape(self.context_.bundle.grid)

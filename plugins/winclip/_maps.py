@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.plugins.winclip._memory import nearest_distance, unit_rows
+from clipvet.plugins.winclip._memory import nearest_distance
 from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._text import log_probabilities
 from clipvet.plugins.winclip._windows import Cover, harmonic_mean
 
-__all__ = ["distance_map", "map_score", "text_scores"]
+__all__ = ["distance_map", "text_scores"]
 
 
 def text_scores(
@@ -66,16 +66,10 @@ def distance_map(
         covers: window side -> which windows cover which patch.
         banks: unit reference vectors "patch" [R, W], "win2" and "win3" [R', E].
     """
-    maps = [nearest_distance(unit_rows(patches), banks["patch"])]
+    maps = [nearest_distance(patches, banks["patch"])]
     for scale, vectors in windows.items():
-        distance = nearest_distance(unit_rows(vectors), banks[f"win{scale}"])
+        distance = nearest_distance(vectors, banks[f"win{scale}"])
         with np.errstate(divide="ignore"):  # log 0 is -inf, and comes back as 0
             maps.append(np.exp(covers[scale].spread(np.log(distance))))
     mean: NDArray[np.float64] = np.mean(maps, axis=0)
     return mean
-
-
-def map_score(values: NDArray[np.float64], top_share: float) -> float:
-    """Mean of the largest ``top_share`` of a map's cells, of one cell at least."""
-    count = max(1, round(top_share * values.size))
-    return float(np.sort(values, axis=None)[-count:].mean())

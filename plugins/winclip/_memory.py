@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import Artefact, BundleIdentity
+from clipvet.detectors import Artefact, BundleIdentity, unit_rows
 
-__all__ = ["ID", "Memory", "nearest_distance", "unit_rows"]
+__all__ = ["ID", "Memory", "nearest_distance"]
 
 ID = "winclip"
 
@@ -57,30 +57,22 @@ class Memory:
         return int(self.artefact.facts["shots"])
 
 
-def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows at unit length, float32 [n, D]; a row of zeros stays zero."""
-    wide = vectors.astype(np.float64)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    unit = np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)
-    narrow: NDArray[np.float32] = unit.astype(np.float32)
-    return narrow
-
-
 def nearest_distance(
     vectors: NDArray[np.float32], bank: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Half of one minus the largest cosine to any vector of a bank (equation 4).
 
     Args:
-        vectors: unit rows [n, D].
+        vectors: [n, D], any length.
         bank: unit rows [R, D].
 
     Returns:
         [n] in 0..1; what float32 cannot tell from 0 (below 1e-6) is 0.
     """
+    units = unit_rows(vectors).astype(np.float32)
     largest = np.full(len(vectors), -1.0, dtype=np.float32)
     for start in range(0, len(bank), CHUNK):
-        similarity = vectors @ bank[start : start + CHUNK].T
+        similarity = units @ bank[start : start + CHUNK].T
         np.maximum(largest, similarity.max(axis=1), out=largest)
     distance = (1.0 - largest.astype(np.float64)) / 2
     nearest: NDArray[np.float64] = np.where(distance < NO_DISTANCE, 0.0, np.minimum(distance, 1.0))

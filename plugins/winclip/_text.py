@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.plugins.winclip._memory import unit_rows
+from clipvet.detectors import unit_rows
 from clipvet.plugins.winclip._options import WinClipOptions
 from clipvet.plugins.winclip._prompts import ensemble
 

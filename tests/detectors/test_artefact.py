@@ -101,3 +101,17 @@ def test_a_header_that_does_not_fit(tmp_path: Path, change: dict[str, object]) -
 def test_a_fact_that_is_not_finite_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         artefact(facts={"alpha": float("nan")}).save(tmp_path)
+
+
+def test_package_data_serves_only_the_bundle_that_it_was_learned_on(tmp_path: Path) -> None:
+    made = artefact()
+    assert Artefact.for_bundle(tmp_path, detector="vim", bundle=Bundle()) is None
+    made.save(tmp_path)
+    found = Artefact.for_bundle(tmp_path, detector="vim", bundle=Bundle())
+    assert found is not None
+    assert found.facts == made.facts
+    for other in (Bundle(sha256="b" * 64), Bundle(preprocessing_sha256="d" * 64)):
+        assert Artefact.for_bundle(tmp_path, detector="vim", bundle=other) is None
+    (tmp_path / "artefact.safetensors").write_bytes(b"")
+    with pytest.raises(RecipeError, match="damaged"):
+        Artefact.for_bundle(tmp_path, detector="vim", bundle=Bundle())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipvet.detectors import unit_rows
 from clipvet.detectors.testing import (
     Check,
     FakeRuntime,
@@ -15,7 +16,6 @@ from clipvet.detectors.testing import (
 )
 from clipvet.plugins.anomalyclip import AnomalyClip
 from clipvet.plugins.anomalyclip._learned import Learned
-from clipvet.plugins.anomalyclip._scores import unit_rows
 
 NAMES = [check.name for check in detector_checks(AnomalyClip, artefact=Path())]
 
@@ -25,7 +25,7 @@ def test_with_learned_prompts(name: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     Learned(
         bundle=FakeRuntime.info,
-        prototypes=unit_rows(rng.standard_normal((2, 32)).astype(np.float32)),
+        prototypes=unit_rows(rng.standard_normal((2, 32))).astype(np.float32),
         projection=rng.standard_normal((48, 32)).astype(np.float32),
         temperature=0.07,
         origin="random prompts",

@@ -8,13 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipvet.detectors import Batch, Context, DetectorSpec, Engine, Host, Query, View, read_frame
+from clipvet.detectors import (
+    Batch,
+    Context,
+    DetectorSpec,
+    Engine,
+    Host,
+    Query,
+    View,
+    read_frame,
+    unit_rows,
+)
 from clipvet.detectors.clip import Runtime, find_bundle
 from clipvet.detectors.testing import host_with, textures
 from clipvet.plugins.anomalyclip import AnomalyClip, AnomalyClipOptions, Enlarger
 from clipvet.plugins.anomalyclip._bundle_text import PromptVectors, learned_from, parameters
 from clipvet.plugins.anomalyclip._import import import_checkpoint
-from clipvet.plugins.anomalyclip._scores import class_feature, surgery, unit_rows
+from clipvet.plugins.anomalyclip._scores import class_feature, surgery
 
 SAMPLES = Path(__file__).parents[3] / "sample_data" / "parts"
 
