@@ -43,11 +43,6 @@ def specs_from(
     recipe: Path | None,
 ) -> list[DetectorSpec]:
     """Detectors, their options and what they learned from ``-d``, ``--set``, ``--artefact``."""
-    if recipe is not None and (names or settings or artefacts):
-        raise UsageError(
-            "a recipe fixes detectors, options and artefacts itself: leave out -d, --set and "
-            "--artefact"
-        )
     names = names or ([] if recipe is not None else DEFAULT_DETECTORS)
     options: dict[str, dict[str, Any]] = {name: {} for name in names}
     for setting in settings:

@@ -63,11 +63,21 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     recipe: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Made by detect fit: gives verdicts.", rich_help_panel=WHAT
+            metavar="DIR",
+            help="Made by detect fit: gives verdicts. -d adds detectors that have no say in them.",
+            rich_help_panel=WHAT,
         ),
     ] = None,
     object_: ObjectName = None,
     classes: Classes = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Questions about images: JSON lines or CSV with image, question and choices.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
     references: Annotated[
         Path | None,
         typer.Option(
@@ -153,7 +163,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     from clipvet.cli._arguments import query_from, region_from, sources_from, specs_from
     from clipvet.cli._progress import progress_display
     from clipvet.cli._summary import print_summary
-    from clipvet.detectors import DecodePolicy, Host, RunConfig, Tiling
+    from clipvet.detectors import DecodePolicy, Host, Questions, RunConfig, Tiling
     from clipvet.detectors import run as run_images
     from clipvet.detectors.errors import UsageError
 
@@ -166,6 +176,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         recipe=recipe,
         bundle=bundle,
         query=query_from(object_, classes),
+        questions=None if questions is None else Questions.read(questions),
         references=references,
         region=None if roi is None else region_from(roi),
         tiling=None if tile is None else Tiling(tile, overlap),

@@ -18,7 +18,7 @@ class _Members(PluginCommands):
 app = typer.Typer(
     name="train",
     cls=_Members,
-    help="Train a detector; needs the export extra (torch).",
+    help="Train a detector; most trainings need the export extra (torch).",
     no_args_is_help=True,
     add_completion=False,
 )

@@ -8,7 +8,7 @@ authors in ``clipvet.detectors.testing``.
 from __future__ import annotations
 
 from clipvet.detectors._arithmetic import top_mean, unit_rows
-from clipvet.detectors._artefact import Artefact, BundleIdentity
+from clipvet.detectors._artefact import Artefact, BundleIdentity, check_free
 from clipvet.detectors._detector import (
     Batch,
     Context,
@@ -73,6 +73,7 @@ from clipvet.detectors.records._records import (
 )
 from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig
 from clipvet.detectors.runs._folder import RunFolder
+from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._report import Progress
 from clipvet.detectors.runs._run import run
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
@@ -127,6 +128,7 @@ __all__ = [
     "Query",
     "QueryKind",
     "QueryMissing",
+    "Questions",
     "RECORD_SCHEMA",
     "RawResult",
     "Recipe",
@@ -152,6 +154,7 @@ __all__ = [
     "View",
     "WorstImage",
     "apply_mask",
+    "check_free",
     "describe_detector",
     "examine",
     "find_regions",

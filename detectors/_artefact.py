@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors.errors import ArtefactMissing, RecipeError
+from clipvet.detectors.errors import ArtefactMissing, RecipeError, UsageError
 
-__all__ = ["Artefact", "BundleIdentity"]
+__all__ = ["Artefact", "BundleIdentity", "check_free"]
 
 SCHEMA = "clipvet.artefact/1"
 HEADER, TENSORS = "artefact.json", "artefact.safetensors"
@@ -150,3 +150,9 @@ class Artefact:
                 f"{self.detector}: the artefact was learned with another preprocessing of bundle "
                 f"{bundle.id}: fit or train it again"
             )
+
+
+def check_free(folder: Path) -> None:
+    """Raise :class:`UsageError` unless what is learned may be written there."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is not an empty folder: choose another --out")

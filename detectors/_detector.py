@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -46,6 +46,11 @@ class Query:
     question: str | None = None
     choices: tuple[str, ...] = ()
     caption: str | None = None
+
+    def over(self, base: Query) -> Query:
+        """This query, with what it leaves out taken from another one."""
+        given = {name: value for name, value in vars(self).items() if value}
+        return replace(base, **given)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -45,7 +45,8 @@ class Inspector(Closing):
         detectors: ids or specs.
         bundle: name or folder; None is the embedded one.
         object: what the pictures show ("bottle"); None asks about "object".
-        query: the whole query, for detectors that ask for more than an object.
+        query: the whole query, for detectors that ask for more than an object; questions about
+            one image are given with it.
         references: good images to learn from, before the first one is judged.
         region, tiling: how a frame becomes views.
         decode_policy: how a file becomes a frame.
@@ -94,8 +95,7 @@ class Inspector(Closing):
         self.recipe = recipe
         if recipe is None:
             specs = tuple(_spec(one) for one in detectors or ("winclip",))
-            query = query or Query(object=object)
-            query = query if query.object else replace(query, object="object")
+            query = (query or Query(object=object)).over(Query(object="object"))
             policy = decode_policy or DecodePolicy()
         else:
             specs, query, policy = recipe.specs, recipe.query, recipe.decode_policy
@@ -138,13 +138,23 @@ class Inspector(Closing):
         return cls(recipe=Recipe.load(folder), **settings)
 
     def __call__(
-        self, source: FrameSource, *, bgr: bool = False, white_level: int | None = None
+        self,
+        source: FrameSource,
+        *,
+        queries: Sequence[Query] = (),
+        bgr: bool = False,
+        white_level: int | None = None,
     ) -> Record:
         """The record of one image; arguments as for :meth:`inspect`."""
-        return self.inspect(source, bgr=bgr, white_level=white_level).record
+        return self.inspect(source, queries=queries, bgr=bgr, white_level=white_level).record
 
     def inspect(
-        self, source: FrameSource, *, bgr: bool = False, white_level: int | None = None
+        self,
+        source: FrameSource,
+        *,
+        queries: Sequence[Query] = (),
+        bgr: bool = False,
+        white_level: int | None = None,
     ) -> Inspection:
         """Inspect one image.
 
@@ -154,19 +164,24 @@ class Inspector(Closing):
         Args:
             source: path, bytes, Pillow image, or array: uint8 [H, W], [H, W, 1] or [H, W, 3]
                 RGB, or uint16 with a white level.
+            queries: asked about this image, for instance one for each question; what one leaves
+                out is taken from the inspector's own.
             bgr: an array's channels are in OpenCV's order.
             white_level: the value of a uint16 array that is white.
 
         Raises:
             UsageError: ``bgr`` or ``white_level`` for something that is not an array.
         """
-        return self._inspect([self._read(source, bgr=bgr, white_level=white_level)])[0]
+        image = self._read(source, bgr=bgr, white_level=white_level)
+        asked = tuple(query.over(self._query) for query in queries) or (self._query,)
+        return self._inspect([image], asked)[0]
 
     def map(self, sources: Iterable[FrameSource], *, bgr: bool = False) -> Iterator[Inspection]:
         """Inspect a stream, ``batch_size`` images at a time, in order; scores as one by one."""
         stream = iter(sources)
         while part := list(islice(stream, self.engine.batch_size)):
-            yield from self._inspect([self._read(source, bgr=bgr) for source in part])
+            images = [self._read(source, bgr=bgr) for source in part]
+            yield from self._inspect(images, (self._query,))
 
     def close(self) -> None:
         """Free the sessions."""
@@ -198,10 +213,10 @@ class Inspector(Closing):
             return _Read(ImageFacts(id=name), error, _milliseconds(start))
         return _Read(image_facts(name, frame), plan, _milliseconds(start))
 
-    def _inspect(self, images: Sequence[_Read]) -> list[Inspection]:
+    def _inspect(self, images: Sequence[_Read], asked: Sequence[Query]) -> list[Inspection]:
         start = time.perf_counter()
         plans = [one.plan for one in images if isinstance(one.plan, PlannedFrame)]
-        answers = iter(self.engine.score(plans, [(self._query,)] * len(plans)))
+        answers = iter(self.engine.score(plans, [asked] * len(plans)))
         each = _milliseconds(start) / max(1, len(plans))
         return [self._inspection(one, answers, each) for one in images]
 

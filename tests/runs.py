@@ -110,6 +110,16 @@ class Asker(Energy):
         return [[Score(value=len(q.classes)) for q in queries] for queries in batch.queries]
 
 
+class Questioner(Energy):
+    """Needs a question; scores its length."""
+
+    id: ClassVar[str] = "questioner"
+    queries: ClassVar[frozenset[QueryKind]] = frozenset({"question"})
+
+    def score(self, batch: Batch) -> list[list[Score]]:
+        return [[Score(value=len(q.question or "")) for q in asked] for asked in batch.queries]
+
+
 class Learner(Energy):
     """Distance to the mean embedding of what it was fitted on."""
 
@@ -141,7 +151,7 @@ def host(*classes: type[Detector]) -> Host:
     return Host(detectors={cls.id: DetectorEntry(cls=cls, source=SOURCE) for cls in classes})
 
 
-EVERYTHING = host(Energy, Troubled, Asker, Learner, BadStart)
+EVERYTHING = host(Energy, Troubled, Asker, Questioner, Learner, BadStart)
 
 
 def picture(seed: int, size: tuple[int, int] = (40, 30)) -> NDArray[np.uint8]:

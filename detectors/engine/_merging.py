@@ -45,7 +45,7 @@ def merge_views(
         yield _result(slot, plan, None, answers, place=0, region=region)
         return
     place = 0
-    for query in asked:
+    for query in slot.distinct(asked):
         missing = slot.missing(query)
         if missing is None:
             yield _result(slot, plan, query, answers, place=place, region=region)

@@ -109,9 +109,19 @@ class Slot:
         absent = sorted(kind for kind in self.queries if not getattr(query, kind))
         return f"{self.id} needs {' and '.join(absent)}, which were not given" if absent else None
 
+    def distinct(self, queries: Sequence[Query]) -> list[Query]:
+        """The queries that differ in what it asks for: three questions are one list of classes."""
+        kinds = [*sorted(self.queries), *(["choices"] if "question" in self.queries else [])]
+        first: dict[tuple[object, ...], Query] = {}
+        for query in queries:
+            first.setdefault(tuple(getattr(query, kind) for kind in kinds), query)
+        return list(first.values())
+
     def applicable(self, queries: Sequence[Query]) -> list[Query]:
         """The queries that it is shown: all, or those with everything that it needs."""
-        return [query for query in queries if self.missing(query) is None]
+        if not self.queries:
+            return list(queries)
+        return [query for query in self.distinct(queries) if self.missing(query) is None]
 
 
 def build_slots(

@@ -148,7 +148,8 @@ class Recipe:
         """Compare the bundles and the provider at hand with those of the fit.
 
         Args:
-            infos: of the bundles in use, the task's own first.
+            infos: of the bundles in use, the task's own first; those of detectors beside the
+                recipe come last.
             provider: execution provider in use.
 
         Returns:
@@ -158,11 +159,11 @@ class Recipe:
             RecipeError: another bundle or another preprocessing: no threshold would hold.
         """
         given = list(infos)
-        if len(given) != len(self.bundles):
+        if len(given) < len(self.bundles):
             raise RecipeError(
                 f"the recipe was fitted on {len(self.bundles)} bundles, this run has {len(given)}"
             )
-        for bound, info in zip(self.bundles, given, strict=True):
+        for bound, info in zip(self.bundles, given, strict=False):
             if info.sha256 != bound.sha256:
                 raise RecipeError(
                     f"the recipe was fitted on bundle {bound.id} ({bound.sha256[:12]}), this is "

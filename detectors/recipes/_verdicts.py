@@ -4,7 +4,8 @@ In this order: an image that could not be decoded is ``error``; an image outside
 the bundle (its domain gate) is ``abstain``, but anomaly and quality detectors that a recipe was
 fitted for are judged by that recipe; a gate that is exceeded makes it ``abstain``; a detector that
 is exceeded makes it ``flag``; a detector that gave no score makes it ``error``; otherwise it is a
-``pass``. Without a recipe there are no thresholds, hence no verdict: None.
+``pass``. Without a recipe there are no thresholds, hence no verdict: None. Detectors that run
+beside a recipe and are not part of it get a verdict of their own and have no say in the image's.
 """
 
 from __future__ import annotations
@@ -75,14 +76,15 @@ def judge(
     if status != "ok":
         return Judgement(verdict="error", reasons=(reason or f"the image is {status}",))
     judged = tuple(_judge_one(result, recipe) for result in results)
-    verdicts = [one.verdict for one in judged]
+    has_a_say = [recipe is None or r.detector in recipe.calibrations for r in results]
+    verdicts = [one.verdict for one, counts in zip(judged, has_a_say, strict=True) if counts]
     decided = next((verdict for verdict in _PRECEDENCE if verdict in verdicts), None)
     # Who failed is said beside who flagged: the promise covers the verdict of all of them.
     telling = {decided, "error"} - {"pass", None}
     reasons = tuple(
         _reason(result, one, recipe)
-        for result, one in zip(results, judged, strict=True)
-        if one.verdict in telling
+        for result, one, counts in zip(results, judged, has_a_say, strict=True)
+        if counts and one.verdict in telling
     )
     return Judgement(verdict=decided, reasons=reasons, detections=judged)
 

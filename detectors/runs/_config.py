@@ -18,6 +18,7 @@ from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
 from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 
 __all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe"]
@@ -32,11 +33,13 @@ class RunConfig:
     Attributes:
         sources: files and folders; may be a stream of them.
         out: the run folder.
-        specs: detectors; empty takes ``DEFAULT_DETECTORS``. Not beside a recipe.
+        specs: detectors; empty takes ``DEFAULT_DETECTORS``. Beside a recipe they are scored, too,
+            but the verdict stays that of the recipe's own.
         recipe: folder of a recipe: it brings detectors, bundle, region, tiling, decode policy
-            and query itself.
+            and object itself.
         bundle: name or folder; None is the embedded one.
         query: what every image is asked about.
+        questions: asked about some images, or all of them.
         references: good images that detectors learn from before the run.
         region, tiling, decode_policy: how files become views.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -55,6 +58,7 @@ class RunConfig:
     recipe: Path | None = None
     bundle: str | None = None
     query: Query = field(default_factory=Query)
+    questions: Questions | None = None
     references: Path | None = None
     region: Region | None = None
     tiling: Tiling | None = None
@@ -74,9 +78,8 @@ class RunConfig:
         if self.recipe is None:
             return
         fixed = {
-            "detectors": self.specs,
             "a bundle": self.bundle,
-            "a query": self.query != Query(),
+            "the object": self.query.object,
             "references": self.references,
             "a region": self.region,
             "tiles": self.tiling,
@@ -94,7 +97,12 @@ class RunConfig:
 
 
 def describe(
-    config: RunConfig, engine: Engine, recipe: Recipe | None, references: Sequence[str]
+    config: RunConfig,
+    engine: Engine,
+    recipe: Recipe | None,
+    *,
+    query: Query,
+    references: Sequence[str],
 ) -> dict[str, Any]:
     """Everything that changes a score or a file of the run, JSON-able.
 
@@ -102,9 +110,9 @@ def describe(
         config: of the run.
         engine: made from it: options with their defaults, bundles with their hashes.
         recipe: of the run.
+        query: what every image is asked about.
         references: sha256 of each reference image, in order.
     """
-    query = config.query if recipe is None else recipe.query
     policy = config.decode_policy if recipe is None else recipe.decode_policy
     return {
         "clipvet": metadata.version("clipvet"),
@@ -124,6 +132,7 @@ def describe(
         "batch": engine.batch_size,
         "recipe": None if recipe is None else recipe.sha256,
         "query": {key: value for key, value in asdict(query).items() if value},
+        **({} if config.questions is None else {"questions": config.questions.sha256}),
         "references": list(references),
         "region": None if engine.region is None else engine.region.describe(),
         "tiling": None if engine.tiling is None else asdict(engine.tiling),

@@ -110,8 +110,9 @@ def _scored(decoded: Iterable[_Decoded], setup: RunSetup) -> Iterator[_Scored]:
 def _score(batch: Sequence[_Decoded], setup: RunSetup) -> Iterator[_Scored]:
     engine = setup.engine
     plans = [one.plan for one in batch if one.plan is not None]
+    queries = [setup.queries(one.found.id) for one in batch if one.plan is not None]
     before = dict(engine.seconds)
-    results = iter(engine.score(plans, [(setup.query,)] * len(plans)))
+    results = iter(engine.score(plans, queries))
     spent = {stage: total - before.get(stage, 0.0) for stage, total in engine.seconds.items()}
     views = sum(len(plan.views) for plan in plans)
     for one in batch:

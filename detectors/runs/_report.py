@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
@@ -17,6 +17,8 @@ from clipvet.detectors.runs._tally import RunSummary, Tally
 from clipvet.detectors.runs._walk import FoundFile, Walk
 
 __all__ = ["Progress", "RunReport"]
+
+Status: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
 
 _SAVE_EVERY_S = 5.0
 _PACKAGES = ("clipvet", "numpy", "Pillow", "onnxruntime", "onnxruntime-gpu", "scikit-learn")
@@ -60,6 +62,7 @@ class RunReport:
         self._done = 0
         self._unsynced = 0
         self._stages: dict[str, float] = {}
+        self._asked: set[int] = set()
         self._start = self._saved = time.perf_counter()
         self._calls_before = setup.engine.encoder_calls
         self._earlier: dict[str, Any] = dict(folder.state)
@@ -67,6 +70,8 @@ class RunReport:
 
     def passes(self, found: FoundFile) -> bool:
         """True, and counted, if a file has its record already."""
+        if self._setup.questions is not None:
+            self._asked.update(self._setup.questions.about(found.id))
         done = self._folder.is_done(found)
         self._done += done
         return done
@@ -94,7 +99,7 @@ class RunReport:
             failed=self._tally.failed,
         )
 
-    def save(self, status: Literal["running", "interrupted", "failed", "finished"]) -> None:
+    def save(self, status: Status) -> None:
         """Bring ``run.json`` up to date."""
         engine = self._setup.engine
         now = datetime.now(UTC)
@@ -119,7 +124,7 @@ class RunReport:
             calls=earlier.get("calls", 0) + 1,
             started=earlier.get("started", self._started.isoformat(timespec="seconds")),
             finished=now.isoformat(timespec="seconds") if status == "finished" else None,
-            warnings=self._warnings(),
+            warnings=[*self._warnings(), *(self._unasked() if status == "finished" else ())],
         )
         self._saved = time.perf_counter()
 
@@ -135,7 +140,7 @@ class RunReport:
             encoder_calls=self._encoder_calls(),
             seconds=time.perf_counter() - self._start,
             stages=dict(self._stages),
-            warnings=self._warnings(),
+            warnings=[*self._warnings(), *self._unasked()],
             bundles={info.id: info.description for info in engine.infos.values()},
             provider=engine.provider,
             object=self._setup.query.object,
@@ -147,6 +152,15 @@ class RunReport:
 
     def _warnings(self) -> list[str]:
         return [*self._setup.warnings, *self._setup.engine.warnings]
+
+    def _unasked(self) -> list[str]:
+        """Questions about images that the run did not meet."""
+        questions = self._setup.questions
+        if questions is None or len(self._asked) == len(questions.images):
+            return []
+        left = [image for i, image in enumerate(questions.images) if i not in self._asked]
+        counts = f"{len(left)} of {len(questions.images)} questions were not asked"
+        return [f"{counts}: this run has no image {left[0]}"]
 
 
 def _versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from clipvet.detectors.heatmaps._regions import find_regions
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig, describe
+from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.runs._sinks import check_format
 from clipvet.detectors.runs._walk import Walk
@@ -33,6 +34,7 @@ class RunSetup:
         engine: warm, fitted on the references if there are any.
         recipe: or None.
         query: that every image is asked.
+        questions: about some images, or all of them.
         reader: of files.
         configuration: JSON-able, see ``describe``.
         warnings: of the setup.
@@ -41,9 +43,16 @@ class RunSetup:
     engine: Engine
     recipe: Recipe | None
     query: Query
+    questions: Questions | None
     reader: FileReader
     configuration: dict[str, Any]
     warnings: tuple[str, ...]
+
+    def queries(self, image_id: str) -> tuple[Query, ...]:
+        """What one image is asked, at least one query."""
+        if self.questions is None:
+            return (self.query,)
+        return self.questions.of(image_id, self.query)
 
 
 def set_up(
@@ -64,7 +73,7 @@ def set_up(
         _check_regions(recipe)
     fixed = config if recipe is None else recipe
     engine = Engine(
-        _specs(config) if recipe is None else recipe.specs,
+        _specs(config, recipe),
         host=host,
         bundle=fixed.bundle,
         region=fixed.region,
@@ -74,9 +83,7 @@ def set_up(
         runtime_factory=runtime_factory,
     )
     try:
-        query = fixed.query
-        if recipe is None and query.object is None:
-            query = replace(query, object="object")
+        query = _query(config, recipe)
         reader = FileReader(host.readers, fixed.decode_policy)
         references: list[str] = []
         warnings: list[str] = []
@@ -85,7 +92,7 @@ def set_up(
         engine.warmup()
         if recipe is not None:
             warnings += recipe.check(engine.infos.values(), engine.provider)
-        configuration = describe(config, engine, recipe, references)
+        configuration = describe(config, engine, recipe, query=query, references=references)
     except BaseException:
         engine.close()
         raise
@@ -93,6 +100,7 @@ def set_up(
         engine=engine,
         recipe=recipe,
         query=query,
+        questions=config.questions,
         reader=reader,
         configuration=configuration,
         warnings=tuple(warnings),
@@ -106,8 +114,26 @@ def _check_regions(recipe: Recipe) -> None:
         find_regions(nothing, 1.0)
 
 
-def _specs(config: RunConfig) -> tuple[DetectorSpec, ...]:
-    return tuple(config.specs) or tuple(DetectorSpec(id=name) for name in DEFAULT_DETECTORS)
+def _specs(config: RunConfig, recipe: Recipe | None) -> tuple[DetectorSpec, ...]:
+    """Those of the recipe first, then what is asked for beside them."""
+    if recipe is None:
+        return tuple(config.specs) or tuple(DetectorSpec(id=name) for name in DEFAULT_DETECTORS)
+    own = {spec.id for spec in recipe.specs}
+    for spec in config.specs:
+        if spec.id in own and spec != DetectorSpec(id=spec.id):
+            raise UsageError(
+                f"a recipe fixes options, bundle and artefact of its {spec.id} itself: leave them "
+                "out, or run without the recipe"
+            )
+    return (*recipe.specs, *(spec for spec in config.specs if spec.id not in own))
+
+
+def _query(config: RunConfig, recipe: Recipe | None) -> Query:
+    if recipe is None:
+        return config.query.over(Query(object="object"))
+    if config.query.classes and recipe.query.classes not in ((), config.query.classes):
+        raise UsageError("the recipe was fitted with other classes: leave --classes out")
+    return config.query.over(recipe.query)
 
 
 def _learn(

@@ -166,12 +166,24 @@ def test_five_failing_batches_bench_a_detector() -> None:
 def test_a_missing_query_is_not_applicable() -> None:
     known = Query(classes=("a", "b"))
     with engine("asker") as asking:
-        results = asking.score(FRAMES[:2], [(Query(), known, Query()), (known,)])
-    assert [r.status for r in results[0]] == ["not_applicable", "ok", "not_applicable"]
+        results = asking.score(FRAMES[:2], [(Query(), known), (known,)])
+    assert [r.status for r in results[0]] == ["not_applicable", "ok"]
     assert results[0][0].error == "asker needs classes, which were not given"
     assert results[0][1].value == 2
     assert results[0][1].query == known
     assert [r.status for r in results[1]] == ["ok"]
+
+
+def test_queries_that_are_equal_to_a_detector_are_asked_once() -> None:
+    asked = [Query(classes=("a", "b"), question=f"{n}?", choices=("x",)) for n in range(3)]
+    asked.append(Query(classes=("c",), question="0?"))
+    with engine("asker", "energy") as asking:
+        results = asking.score(FRAMES[:1], [asked])[0]
+    assert [(r.detector, r.value) for r in results if r.detector == "asker"] == [
+        ("asker", 2),
+        ("asker", 1),
+    ]
+    assert [r.detector for r in results].count("energy") == 1
 
 
 def test_a_detector_that_breaks_while_prepared_fails_by_name() -> None:

@@ -197,6 +197,18 @@ def test_the_query_reaches_the_detectors() -> None:
         assert inspector(picture(0)).detections[0].status == "not_applicable"
 
 
+def test_questions_about_one_image() -> None:
+    asked = [Query(classes=("a",)), Query(classes=("a", "b"))]
+    with Inspector(["asker"], object="bolt", **FAKE) as inspector:
+        found = inspector(picture(0), queries=asked).detections
+        assert [one.score for one in found] == [1.0, 2.0]
+        assert [one.query for one in found] == [
+            {"object": "bolt", "classes": ("a",)},
+            {"object": "bolt", "classes": ("a", "b")},
+        ]
+        assert inspector(picture(0)).detections[0].status == "not_applicable"
+
+
 def test_settings_that_contradict_each_other(line3: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a recipe fixes"):
         Inspector(["energy"], recipe=Recipe.load(line3), **FAKE)

@@ -275,7 +275,7 @@ def test_a_detector_that_fails_costs_its_own_scores(go: Callable[..., Any], tmp_
 
 def test_a_recipe_leaves_nothing_else_to_choose(tmp_path: Path) -> None:
     config = RunConfig(sources=[], out=tmp_path, recipe=tmp_path)
-    for changes in ({"bundle": "x"}, {"specs": ENERGY}, {"query": Query(object="x")}):
+    for changes in ({"bundle": "x"}, {"references": tmp_path}, {"query": Query(object="x")}):
         with pytest.raises(UsageError, match="a recipe fixes"):
             replace(config, **changes)
 

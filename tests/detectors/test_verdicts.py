@@ -137,6 +137,15 @@ def test_a_detector_beyond_the_recipe_is_scored_and_not_judged() -> None:
     assert judgement.detections[1].verdict is None
 
 
+def test_a_detector_beyond_the_recipe_has_no_say_in_the_verdict() -> None:
+    failed = RawResult(detector="other", version="1", task="vqa", status="error", error="it broke")
+    far = RawResult(detector="more", version="1", task="safety", value=0.1, domain=OUTSIDE)
+    judgement = judge([result("a", 0.0), failed, far], ONE)
+    assert judgement.verdict == "pass"
+    assert judgement.reasons == ()
+    assert [one.verdict for one in judgement.detections] == ["pass", "error", "abstain"]
+
+
 OUTSIDE = DomainScore(bundle="mini", score=3.0, threshold=1.0)
 INSIDE = DomainScore(bundle="mini", score=1.0, threshold=1.0)
 
