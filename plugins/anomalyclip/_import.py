@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from clipvet.detectors import Host, UsageError
+from clipvet.detectors import Host, UsageError, check_free
 from clipvet.detectors.clip import Bundle, find_bundle
 from clipvet.plugins.anomalyclip._bundle_text import (
     learned_from,
@@ -101,12 +101,6 @@ def differences(bundle: Bundle) -> list[str]:
         for name, (here, there) in published.items()
         if here != there
     ]
-
-
-def check_free(out: Path) -> None:
-    """Raise :class:`UsageError` unless ``out`` is a new or an empty folder."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an empty folder: choose another --out")
 
 
 def _begins_with(stored: np.ndarray, expected: np.ndarray) -> bool:

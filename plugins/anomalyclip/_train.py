@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import Host, MissingDependency
+from clipvet.detectors import Host, MissingDependency, check_free
 from clipvet.detectors.clip import Device, find_bundle
-from clipvet.plugins.anomalyclip._import import check_free
 from clipvet.plugins.anomalyclip._pictures import find_pictures
 
 __all__ = ["train"]
