@@ -21,6 +21,7 @@ SURFACES = [
     "clipvet.plugins.anomalyclip",
     "clipvet.plugins.inappropriate",
     "clipvet.plugins.mini",
+    "clipvet.plugins.unanswerable",
     "clipvet.plugins.winclip",
     "clipvet.cli",
 ]
