@@ -6,7 +6,7 @@ VENV   := .venvs
 ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow lint types format wheel bench bench-env mini sample-data clean
+.PHONY: help demo test test-slow lint types format wheel bench bench-marginal bench-env mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -59,6 +59,10 @@ format: $(VENV)/test/.ready
 bench-env:
 	$(PYTHON) -m venv $(VENV)/bench
 	$(VENV)/bench/bin/python $(PIP) anomalib==2.7.0 open_clip_torch==2.24.0
+
+## bench-marginal: what one more detector costs; writes benchmarks/MARGINAL.md
+bench-marginal: wheel
+	$(VENV)/test/bin/python -m benchmarks.marginal
 
 ## bench: WinCLIP beside anomalib and open_clip; writes benchmarks/RESULTS.md
 bench: wheel

@@ -111,7 +111,7 @@ def clipvet_arm(folder: Path) -> Arm:
             "zero-shot": zero_shot,
             "encoder": lambda: runtimes["encoder"].encode_views([image]),
         },
-        flops=lambda name: _graph_flops(folder / "bundle" / "vision.onnx", needs[name]),
+        flops=lambda name: graph_flops(folder / "bundle" / "vision.onnx", needs[name]),
         packages=("clipvet", "onnxruntime", "numpy"),
         gemms={
             "onnxruntime": lambda: session.run(None, {"left": left}),
@@ -220,7 +220,7 @@ def _network_input(folder: Path) -> Any:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
 
 
-def _graph_flops(path: Path, outputs: frozenset[str]) -> int:
+def graph_flops(path: Path, outputs: frozenset[str]) -> int:
     """2 x multiply-adds of every matrix product and convolution, for one view."""
     import onnx
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,7 @@ def files() -> Iterator[tuple[str, bytes]]:
             mask = Image.fromarray(shot.mask.astype(np.uint8) * 255)
             yield f"parts/masks/{folder}/{i:03d}.png", _saved(mask, "PNG")
     yield from _mixed(part)
+    yield "questions.jsonl", _questions()
 
 
 def _mixed(part: Program) -> Iterator[tuple[str, bytes]]:
@@ -84,6 +86,17 @@ def _mixed(part: Program) -> Iterator[tuple[str, bytes]]:
     small = image.copy()
     small.putalpha(Image.fromarray((inside * 255).astype(np.uint8)))
     yield "mixed/alpha.png", _saved(small, "PNG")
+
+
+def _questions() -> bytes:
+    """Questions about the wrong parts that can be answered, that cannot, and one for every file."""
+    rows: list[dict[str, object]] = []
+    for shown, other in zip(_WRONG, (*_WRONG[1:], _WRONG[0]), strict=True):
+        image, question = f"mixed/wrong_part_{shown}.jpg", "what is shown?"
+        rows.append({"image": image, "question": question, "choices": [shown, other]})
+        rows.append({"image": image, "question": question, "choices": ["one", "two"]})
+    rows.append({"question": "what color is the circle?", "choices": ["red", "blue", "green"]})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _jpeg(pixels: np.typing.NDArray[np.uint8]) -> bytes:

@@ -1,0 +1,185 @@
+"""What one more detector costs: ``python -m benchmarks.marginal``; writes benchmarks/MARGINAL.md.
+
+1, 2, ... detectors on one pass over the same rendered pictures, on the embedded bundle and on a
+ViT-B-16 of random weights (its scores mean nothing, its times do). Every number of detectors is
+timed in every round, the order alternating, and compared within the round. The images are decoded
+beforehand: the clock sees views to results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._winclip_arms import graph_flops
+from clipvet.detectors import DetectorSpec, Engine, Frame, Host, Query, read_frame
+from clipvet.detectors.clip import find_bundle
+from training.render import render
+from training.scenes import make_program
+from training.seeds import SEEDS
+
+OUT = Path(__file__).resolve().parent / "MARGINAL.md"
+ORDER = ("winclip", "anomalyclip", "clipn", "vim", "inappropriate", "fooling", "unanswerable")
+QUERY = Query(
+    object="gear",
+    classes=("gear", "nut", "bottle"),
+    question="What is shown?",
+    choices=("a gear", "a bottle"),
+)
+TARGET_ALL, TARGET_FLOPS = 1.08, 1.10
+
+
+@dataclass(frozen=True)
+class Series:
+    """Times of one bundle: ``seconds[k]`` holds the rounds with the first k + 1 detectors."""
+
+    bundle: str
+    ids: tuple[str, ...]
+    seconds: list[list[float]]
+    gflops: list[float]
+
+    def ratio(self, k: int, base: int = 0) -> tuple[float, float, float]:
+        """Median, smallest and largest ratio to ``base`` within a round."""
+        ratios = [a / b for a, b in zip(self.seconds[k], self.seconds[base], strict=True)]
+        return statistics.median(ratios), min(ratios), max(ratios)
+
+
+def measure(
+    host: Host, bundle: str, ids: Sequence[str], frames: Sequence[Frame], rounds: int
+) -> Series:
+    """Alternate between engines with 1, 2, ... of the detectors."""
+    with ExitStack() as stack:
+        engines = [
+            stack.enter_context(
+                Engine([_spec(name) for name in ids[: k + 1]], host=host, bundle=bundle)
+            )
+            for k in range(len(ids))
+        ]
+        folder = find_bundle(bundle, host.bundles).folder
+        gflops = []
+        for engine in engines:
+            (runtime,) = engine.runtimes.values()
+            gflops.append(graph_flops(folder / "vision.onnx", runtime.needs) / 1e9)  # type: ignore[attr-defined]
+        seconds: list[list[float]] = [[] for _ in engines]
+        for number in range(rounds + 1):
+            order = range(len(engines))
+            for k in order if number % 2 else reversed(order):
+                start = time.perf_counter()
+                engines[k].score(frames, [(QUERY,)] * len(frames))
+                if number:  # the first round warms up
+                    seconds[k].append(time.perf_counter() - start)
+    return Series(bundle, tuple(ids), seconds, gflops)
+
+
+def _spec(name: str) -> DetectorSpec:
+    # Random weights have no artefacts: where there is a variant that learns nothing, that one.
+    options = {
+        "anomalyclip": {"variant": "sdp"},
+        "clipn": {"method": "mcm"},
+        "vim": {"method": "energy"},
+    }
+    return DetectorSpec(id=name, options=options.get(name, {}))
+
+
+def pictures(count: int) -> list[Frame]:
+    """Rendered pictures of the held-out side."""
+    program = make_program(SEEDS["held_out"].start, family="gear")
+    return [read_frame(np.asarray(render(program, i, size=(256, 256)).image)) for i in range(count)]
+
+
+def random_b16(folder: Path) -> Path:
+    """A ViT-B-16 with random weights as a bundle."""
+    import open_clip
+
+    from clipvet.detectors.clip.export import (
+        Source,
+        clip_tokenizer,
+        parse_config,
+        random_parameters,
+        write_bundle,
+    )
+
+    config = parse_config(open_clip.get_model_config("ViT-B-16"))
+    write_bundle(
+        folder,
+        config=config,
+        state=random_parameters(config, 0),
+        tokenizer=clip_tokenizer(Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"),
+        name="random-b-16",
+        description="Random weights for a benchmark: its scores mean nothing.",
+        licence="Apache-2.0",
+        source=Source(model="ViT-B-16", weights="random, seed 0"),
+    )
+    return folder
+
+
+def section(series: Series, images: int) -> list[str]:
+    """A table of one bundle."""
+    lines = [
+        f"## {series.bundle}",
+        "",
+        f"| detectors | ms an image | ratio to {series.ids[0]} (min to max) | GFLOP a view |",
+        "|---|---:|---:|---:|",
+    ]
+    for k, name in enumerate(series.ids):
+        median, low, high = series.ratio(k)
+        each = 1000 * statistics.median(series.seconds[k]) / images
+        label = name if k == 0 else f"+ {name}"
+        lines.append(
+            f"| {label} | {each:.1f} | {median:.3f} ({low:.3f} to {high:.3f}) "
+            f"| {series.gflops[k]:.2f} |"
+        )
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Measure both bundles and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    host = Host.load()
+    ids = [name for name in ORDER if name in host.detectors]
+    # The first reads the image embedding alone: the graph grows by what the others read.
+    without = ["inappropriate", *(n for n in ids if n not in {"winclip", "inappropriate"})]
+    frames = pictures(args.images)
+    conditions = (
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"{args.images} rendered pictures of 256 pixels, n = {args.rounds} rounds. "
+        "`python -m benchmarks.marginal` writes this page."
+    )
+    asked = (
+        f"Asked: all detectors at most {TARGET_ALL} x winclip alone; without users of windows, "
+        f"the time at most {TARGET_FLOPS} x what the products of the graph grow by."
+    )
+    lines = ["# What one more detector costs", "", conditions, asked, ""]
+    with tempfile.TemporaryDirectory() as folder:
+        for bundle in ("mini", str(random_b16(Path(folder) / "random-b-16"))):
+            whole = measure(host, bundle, ids, frames, args.rounds)
+            lines += section(whole, len(frames))
+            plain = measure(host, bundle, without, frames, args.rounds)
+            lines += section(plain, len(frames))
+            grown = plain.gflops[-1] / plain.gflops[0]
+            slower = plain.ratio(len(without) - 1)[0]
+            found = (
+                f"All of them against winclip alone: {whole.ratio(len(ids) - 1)[0]:.3f}. Without "
+                f"windows: time {slower:.3f}, products {grown:.3f}, quotient {slower / grown:.3f}."
+            )
+            lines += [found, ""]
+    OUT.write_text("\n".join(line.replace(folder + "/", "") for line in lines))
+    print(OUT.read_text())
+
+
+if __name__ == "__main__":
+    main()
