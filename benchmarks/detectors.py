@@ -1,9 +1,9 @@
 """What the detectors are worth on the embedded model: ``python -m benchmarks.detectors [PART]``.
 
-Parts: anomaly (no good image, an object's name at most) and content (pictograms of danger), on
-rendered pictures of the held-out side, drawn anew into a temporary folder; with --data, anomaly on
-the real sets that may be looked at freely, too. One JSON object on stdout; docs/detectors.md holds
-it in words.
+Parts: anomaly (no good image, an object's name at most), content (pictograms of danger) and ood
+(known names against others), on rendered pictures of the held-out side, drawn anew into a temporary
+folder; with --data, anomaly on the real sets that may be looked at freely, and with --photos, ood
+against photographs, too. One JSON object on stdout; docs/detectors.md holds it in words.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._metrics import pixel_auroc, resized_map, resized_mask
+from benchmarks._ood import out_of_distribution
 from benchmarks._real_sets import REAL_SETS, find
 from clipvet.detectors import DetectorSpec, Inspector, Query, read_frame
+from clipvet.detectors.clip import Bundle
 from training.detector_data import write_harm, write_parts
+
+HERE = Path(__file__).resolve().parent
 
 Numbers = dict[str, Any]
 
@@ -73,6 +77,12 @@ def content(folder: Path, args: Any) -> Numbers:
     return {"n": len(label), "auroc": round(float(auroc), 4), **flagged}
 
 
+def ood(_folder: Path, args: Any) -> Numbers:
+    """AUROC of known names against others."""
+    bundle = Bundle.open(HERE.parent / "detectors/clip/mini")
+    return out_of_distribution(bundle, args.count, args.photos)
+
+
 Picture = tuple[Path, str, int, Path | None]
 
 
@@ -108,10 +118,11 @@ def _judged(spec: DetectorSpec, pictures: list[Picture], label: NDArray[np.int_]
 
 def main() -> None:
     """Run the parts that are named, all of them by default."""
-    parts = {"anomaly": anomaly, "content": content}
+    parts = {"anomaly": anomaly, "content": content, "ood": ood}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(parts))
     parser.add_argument("--data", type=Path, default=os.environ.get("CLIPVET_EVAL_DATA"))
+    parser.add_argument("--photos", type=Path, help="a folder of everyday photographs")
     parser.add_argument("--count", type=int, default=100, help="programs, or layouts of a kind")
     args = parser.parse_args()
     out: Numbers = {}

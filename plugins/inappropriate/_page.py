@@ -72,7 +72,7 @@ inappropriate: flags are sometimes wrong, and so is their absence.</p>
 
 <h2>Flagged images by concept</h2>
 <p>The concept is the nearest one of a fixed list of words: a help for sorting, not a finding.
-{% if clear %}Pictures are shown as they are.{% else %}Pictures are blurred.{% endif %}
+{% if clear %}Pictures are shown as they are. {% else %}Pictures are blurred. {% endif %}
 Within a concept, those with the highest scores come first.</p>
 {% for concept in concepts %}
 <h3>{{ concept.group.name }}: {{ concept.group.flagged }} flagged</h3>

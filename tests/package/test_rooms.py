@@ -22,6 +22,7 @@ SURFACES = [
     "clipvet.plugins.inappropriate",
     "clipvet.plugins.mini",
     "clipvet.plugins.unanswerable",
+    "clipvet.plugins.vim",
     "clipvet.plugins.winclip",
     "clipvet.cli",
 ]
