@@ -11,8 +11,10 @@ from sklearn.metrics import roc_auc_score
 
 from clipvet.detectors import Batch, Context, Detector, Query, View, is_candidate, read_frame
 from clipvet.detectors.clip import Bundle, Runtime
+from clipvet.plugins.clipn import Clipn, ClipnOptions
+from clipvet.plugins.clipn._options import Method as ClipnMethod
 from clipvet.plugins.vim import Vim, VimOptions
-from clipvet.plugins.vim._options import Method
+from clipvet.plugins.vim._options import Method as VimMethod
 from training.catalogue.variants import Side
 from training.render import render
 from training.scenes import make_program
@@ -28,7 +30,7 @@ _FIRST = 800_000
 
 def out_of_distribution(bundle: Bundle, count: int, photos: Path | None) -> dict[str, Any]:
     """AUROC of each method; vim learns from ``4 * count`` good pictures of the known names."""
-    with Runtime(bundle, needs={"cls_embed"}, device="cpu") as runtime:
+    with Runtime(bundle, needs={"cls_embed", "local_embed"}, device="cpu") as runtime:
         context = Context(bundle=runtime.info, encode_text=runtime.encode_text)
         good = _encoded(runtime, _pictures(KNOWN, 4 * count, "train"))
         inside = _encoded(runtime, _pictures(KNOWN, count, "held_out"))
@@ -41,13 +43,17 @@ def out_of_distribution(bundle: Bundle, count: int, photos: Path | None) -> dict
             "known": len(inside),
             **{name: len(batch) for name, batch in outside.items()},
         }
-        for method in get_args(Method):
-            detector = Vim(VimOptions(method=method))
+        detectors: dict[str, Detector] = {
+            **{f"clipn {m}": Clipn(ClipnOptions(method=m)) for m in get_args(ClipnMethod)},
+            **{f"vim {m}": Vim(VimOptions(method=m)) for m in get_args(VimMethod)},
+        }
+        for name, detector in detectors.items():
             detector.prepare(context)
-            detector.fit([good])
+            if detector.learns:
+                detector.fit([good])
             base = _scores(detector, inside)
-            found[method] = {
-                name: _auroc(base, _scores(detector, batch)) for name, batch in outside.items()
+            found[name] = {
+                kind: _auroc(base, _scores(detector, batch)) for kind, batch in outside.items()
             }
     return found
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from clipvet.detectors import Host
+    from clipvet.detectors import DetectorEntry, Host
 
 __all__ = ["app"]
 
@@ -48,7 +48,8 @@ def show(name: DetectorName, as_json: AsJson = False) -> None:
     """Show what a detector needs, asks and learns, and its options for --set."""
     from clipvet.detectors import Host, describe_detector
 
-    facts = describe_detector(name, Host.load().detector(name))
+    entry = Host.load().detector(name)
+    facts = describe_detector(name, entry)
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -57,7 +58,7 @@ def show(name: DetectorName, as_json: AsJson = False) -> None:
     typer.echo(f"  version   {facts['version']}")
     typer.echo(f"  from      {facts['dist']} {facts['dist_version']}")
     typer.echo(f"  queries   {', '.join(facts['queries']) or 'none'}")
-    typer.echo(f"  artefact  {_artefact(learns=facts['learns'])}")
+    typer.echo(f"  artefact  {_artefact(entry)}")
     typer.echo("  needs")
     for feature, meaning in facts["needs"].items():
         typer.echo(f"    {feature}: {meaning}")
@@ -140,5 +141,11 @@ def _as_lines(host: Host) -> list[str]:
     return lines
 
 
-def _artefact(*, learns: bool) -> str:
-    return "learned by `detect fit`, kept in a recipe" if learns else "none: it learns nothing"
+def _artefact(entry: DetectorEntry) -> str:
+    from clipvet.detectors import Detector
+
+    if entry.cls.learns:
+        return "learned by `detect fit`, kept in a recipe"
+    if entry.cls.load is not Detector.load:
+        return "trained or imported beforehand, given with --artefact"
+    return "none: it learns nothing"

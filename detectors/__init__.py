@@ -23,6 +23,7 @@ from clipvet.detectors._doctor import Finding, examine
 from clipvet.detectors._features import FEATURES, FeatureSpec
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors._inspector import Inspector
+from clipvet.detectors._words import COMMON_WORDS, CommonWords
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import (
@@ -86,8 +87,10 @@ __all__ = [
     "Box",
     "BundleError",
     "BundleIdentity",
+    "COMMON_WORDS",
     "Calibration",
     "ClipvetError",
+    "CommonWords",
     "Context",
     "DEFAULT_DETECTORS",
     "DecodePolicy",

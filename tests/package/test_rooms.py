@@ -19,6 +19,7 @@ SURFACES = [
     "clipvet.detectors.testing",
     "clipvet.plugins",
     "clipvet.plugins.anomalyclip",
+    "clipvet.plugins.clipn",
     "clipvet.plugins.inappropriate",
     "clipvet.plugins.mini",
     "clipvet.plugins.unanswerable",

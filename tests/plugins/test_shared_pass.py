@@ -11,7 +11,7 @@ from clipvet.detectors import Host, read_records
 
 ROOT = Path(__file__).parents[2]
 # A detector that needs good images or an artefact beside mini runs with what it has.
-SETTINGS = {"clipn": "clipn.method=mcm", "vim": "vim.method=energy"}
+SETTINGS = {"vim": "vim.method=energy"}
 
 
 def test_every_view_is_encoded_once_whatever_asks(tmp_path: Path) -> None:
