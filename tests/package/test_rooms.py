@@ -20,6 +20,7 @@ SURFACES = [
     "clipvet.plugins",
     "clipvet.plugins.anomalyclip",
     "clipvet.plugins.clipn",
+    "clipvet.plugins.fooling",
     "clipvet.plugins.inappropriate",
     "clipvet.plugins.mini",
     "clipvet.plugins.unanswerable",

@@ -1,0 +1,129 @@
+"""Ten statistics of the pixels, which need no model (methods/safety.md 2.6)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["NAMES", "PixelDistance", "pixel_statistics"]
+
+NAMES: Final = (
+    "total_variation",
+    "laplacian",
+    "high_frequency_share",
+    "spectral_slope",
+    "grey_entropy",
+    "png_bits",
+    "saturated_share",
+    "colour_correlation",
+    "jpeg_residual",
+    "median_residual",
+)
+SIDE = 224
+
+_SATURATED = 2
+# Kept small against the variance of any statistic of real images; it lets one be constant.
+_RIDGE = 1e-3
+
+Floats = NDArray[np.float64]
+
+
+def pixel_statistics(pixels: NDArray[np.uint8]) -> Floats:
+    """Ten numbers of a picture uint8 RGB [h, w, 3], float64 [10], in the order of ``NAMES``.
+
+    Of the whole picture at 224 x 224 (bicubic, antialiased). Differences are of grey levels 0..1;
+    shares 0..1; entropy and PNG size in bits a pixel; the slope is that of log power over log
+    frequency; the correlation is the mean of the three pairs of channels.
+    """
+    import cv2  # like the decoder, only when it is needed: the base install lacks it
+
+    image = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    colours = np.asarray(image, dtype=np.float64) / 255
+    grey = colours @ np.array([0.299, 0.587, 0.114])
+    frequency, power = _spectrum(grey)
+    counts = np.bincount(np.asarray(image.convert("L")).ravel(), minlength=256) / SIDE**2
+    levels = np.asarray(image)
+    jpeg = _encoded(levels[..., ::-1], ".jpg", cv2.IMWRITE_JPEG_QUALITY, 50)
+    ends = (levels <= _SATURATED) | (levels >= 255 - _SATURATED)
+    return np.array(
+        [
+            np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean(),
+            _laplacian(grey).std(),
+            power[frequency > 0.25].sum() / max(power.sum(), 1e-12),
+            _slope(frequency, power),
+            -(counts[counts > 0] * np.log2(counts[counts > 0])).sum(),
+            8 * len(_encoded(levels, ".png", cv2.IMWRITE_PNG_COMPRESSION, 1)) / SIDE**2,
+            ends.any(axis=2).mean(),
+            _correlation(colours.reshape(-1, 3)),
+            np.abs(
+                colours - np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1] / 255
+            ).mean(),
+            np.abs(colours - cv2.medianBlur(np.ascontiguousarray(levels), 3) / 255).mean(),
+        ]
+    )
+
+
+class PixelDistance:
+    """Mahalanobis distance to the pixel statistics of genuine images.
+
+    Args:
+        genuine: rows [n, 10].
+    """
+
+    def __init__(self, genuine: NDArray[np.floating]) -> None:
+        rows = genuine.astype(np.float64)
+        self.mean, self.spread = rows.mean(axis=0), rows.std(axis=0) + 1e-9
+        z = (rows - self.mean) / self.spread
+        covariance = z.T @ z / len(z) + _RIDGE * np.eye(len(NAMES))
+        self._precision = np.linalg.inv(covariance)
+
+    def standard(self, statistics: Floats) -> Floats:
+        """Each statistic in standard deviations of genuine images."""
+        z: Floats = (statistics - self.mean) / self.spread
+        return z
+
+    def __call__(self, statistics: Floats) -> float:
+        """0 is the mean of genuine images; higher is worse."""
+        z = self.standard(statistics)
+        return float(np.sqrt(z @ self._precision @ z))
+
+
+def _spectrum(grey: Floats) -> tuple[Floats, Floats]:
+    """Frequencies in cycles a pixel and power, without the mean: both [n]."""
+    power = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None])
+    inside = (frequency > 0) & (frequency <= 0.5)
+    return frequency[inside], power[inside]
+
+
+def _slope(frequency: Floats, power: Floats) -> float:
+    ring = np.round(frequency * SIDE).astype(int)
+    total = np.bincount(ring, power) / np.maximum(np.bincount(ring), 1)
+    x, y = np.log(np.arange(1, len(total))), np.log(total[1:] + 1e-12)
+    x = x - x.mean()
+    return float((x * y).sum() / (x * x).sum())
+
+
+def _laplacian(grey: Floats) -> Floats:
+    inner = grey[1:-1, 1:-1]
+    around: Floats = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+    return around
+
+
+def _correlation(colours: Floats) -> float:
+    centred = colours - colours.mean(axis=0)
+    product = centred.T @ centred
+    length = np.sqrt(np.diag(product))
+    # A channel without contrast is as grey as a picture can be.
+    scale = np.outer(length, length)
+    pairs = np.divide(product, scale, out=np.ones_like(product), where=scale > 1e-9)
+    return float(pairs[np.triu_indices(3, 1)].mean())
+
+
+def _encoded(levels: NDArray[np.uint8], suffix: str, setting: int, value: int) -> NDArray[np.uint8]:
+    import cv2
+
+    return np.asarray(cv2.imencode(suffix, np.ascontiguousarray(levels), [setting, value])[1])
