@@ -47,6 +47,7 @@ def pixel_statistics(pixels: NDArray[np.uint8]) -> Floats:
     counts = np.bincount(np.asarray(image.convert("L")).ravel(), minlength=256) / SIDE**2
     levels = np.asarray(image)
     jpeg = _encoded(levels[..., ::-1], ".jpg", cv2.IMWRITE_JPEG_QUALITY, 50)
+    after_jpeg = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
     ends = (levels <= _SATURATED) | (levels >= 255 - _SATURATED)
     return np.array(
         [
