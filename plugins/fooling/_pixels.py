@@ -59,9 +59,7 @@ def pixel_statistics(pixels: NDArray[np.uint8]) -> Floats:
             8 * len(_encoded(levels, ".png", cv2.IMWRITE_PNG_COMPRESSION, 1)) / SIDE**2,
             ends.any(axis=2).mean(),
             _correlation(colours.reshape(-1, 3)),
-            np.abs(
-                colours - np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))[..., ::-1] / 255
-            ).mean(),
+            np.abs(colours - after_jpeg[..., ::-1] / 255).mean(),
             np.abs(colours - cv2.medianBlur(np.ascontiguousarray(levels), 3) / 255).mean(),
         ]
     )
