@@ -23,7 +23,7 @@ from clipvet.detectors._doctor import Finding, examine
 from clipvet.detectors._features import FEATURES, FeatureSpec
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors._inspector import Inspector
-from clipvet.detectors._words import COMMON_WORDS, CommonWords
+from clipvet.detectors._words import COMMON_WORDS, CommonWords, read_words
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import (
@@ -79,6 +79,7 @@ from clipvet.detectors.runs._report import Progress
 from clipvet.detectors.runs._run import run
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.runs._tally import RunSummary, WorstImage
+from clipvet.detectors.runs._walk import find_images
 
 __all__ = [
     "Artefact",
@@ -160,6 +161,7 @@ __all__ = [
     "check_free",
     "describe_detector",
     "examine",
+    "find_images",
     "find_regions",
     "fit",
     "hookimpl",
@@ -170,6 +172,7 @@ __all__ = [
     "plan_views",
     "read_frame",
     "read_records",
+    "read_words",
     "record_schema",
     "render_overlay",
     "run",

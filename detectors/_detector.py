@@ -28,6 +28,19 @@ class DetectorOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def changed_settings(self, names: Iterable[str]) -> list[str]:
+        """Those of the named options that are not at their default, as ``name=value``.
+
+        For ``details.method``; own texts are counted, not quoted.
+        """
+        return [
+            f"{name}={_brief(getattr(self, name))}" for name in names if not self.is_default(name)
+        ]
+
+    def is_default(self, name: str) -> bool:
+        """Whether an option has the value that it has when nothing is given."""
+        return bool(getattr(self, name) == type(self).model_fields[name].default)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
@@ -155,3 +168,13 @@ class Detector(ABC):
             when the detector's :attr:`queries` is empty. Higher is worse. The result for a
             view must not depend on the other views in the batch.
         """
+
+
+def _brief(value: object) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    if any(isinstance(item, str) and not item.isidentifier() for item in value):
+        return f"own({len(value)})"
+    if value and all(isinstance(item, float) for item in value):
+        return "..".join(f"{item:g}" for item in value)
+    return "+".join(str(item) for item in value) or "none"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-__all__ = ["COMMON_WORDS", "CommonWords"]
+from clipvet.detectors.errors import UsageError
+
+__all__ = ["COMMON_WORDS", "CommonWords", "read_words"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,22 @@ class CommonWords:
 
     nouns: tuple[str, ...]
     adjectives: tuple[str, ...]
+
+
+def read_words(path: str | Path) -> tuple[str, ...]:
+    """The lines of a UTF-8 file, without blank ones and repetitions.
+
+    Raises:
+        UsageError: it cannot be read, or holds no word.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as a list of words ({error})") from error
+    words = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not words:
+        raise UsageError(f"{path} holds no word: write one a line")
+    return words
 
 
 def _words(text: str) -> tuple[str, ...]:

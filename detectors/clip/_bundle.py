@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +99,38 @@ class Bundle:
                     f"bundle {self.folder}: {name} is not the file that its manifest describes "
                     "(sha256 differs): export or pull it again"
                 )
+
+    def weights(
+        self, graph: str, names: Collection[str] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """Weights as float32, by their names in a graph. Needs onnx, from the extra ``export``.
+
+        Linear weights are called ``weight_t`` there and lie as in x out.
+
+        Args:
+            graph: "vision", "text" or "text_embeds".
+            names: those wanted; all weights when None.
+
+        Raises:
+            BundleError: one of ``names`` is not there.
+        """
+        import onnx
+        from onnx import numpy_helper
+        from onnx.external_data_helper import load_external_data_for_tensor
+
+        model = onnx.load(str(self.folder / f"{graph}.onnx"), load_external_data=False)
+        found = {}
+        for tensor in model.graph.initializer:
+            external = tensor.data_location == onnx.TensorProto.EXTERNAL
+            if external and (names is None or tensor.name in names):
+                load_external_data_for_tensor(tensor, str(self.folder))
+                found[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32)
+        missing = sorted(set(names or ()) - set(found))
+        if missing:
+            raise BundleError(
+                f"{graph}.onnx of bundle {self.folder} lacks {missing[0]}: export it again"
+            )
+        return found
 
     @cached_property
     def gate(self) -> DomainGate | None:

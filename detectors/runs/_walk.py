@@ -13,7 +13,7 @@ from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import is_candidate
 from clipvet.detectors.records._ids import Labels, record_id
 
-__all__ = ["FoundFile", "Walk", "check_sources"]
+__all__ = ["FoundFile", "Walk", "check_sources", "find_images"]
 
 _OWN_FOLDERS = {
     "run.json": (b'"clipvet.run/', "run folder"),
@@ -119,6 +119,23 @@ class Walk:
             self.ignored[own] += 1
             return False
         return True
+
+
+def find_images(folder: Path) -> list[Path]:
+    """The image files that a run over a folder would look at, in that order.
+
+    Raises:
+        UsageError: it is no folder, cannot be read in part, or holds no image.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: give a folder of images")
+    walk = Walk(sources=[folder])
+    found = [file.path for file in walk]
+    if walk.problems:
+        raise UsageError(walk.problems[0])
+    if not found:
+        raise UsageError(f"{folder} holds no image: give a folder of images")
+    return found
 
 
 def check_sources(sources: Iterable[Path]) -> None:

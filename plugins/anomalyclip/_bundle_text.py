@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import BundleError, UsageError, unit_rows
+from clipvet.detectors import UsageError, unit_rows
 from clipvet.detectors.clip import Bundle, open_session
 from clipvet.plugins.anomalyclip._learned import Learned
 
-__all__ = ["PromptVectors", "assemble", "learned_from", "parameters", "suffix_ids"]
+__all__ = ["PromptVectors", "assemble", "learned_from", "suffix_ids"]
 
 SUFFIXES = ("object.", "damaged object.")
 """What follows the learned context: the normal prompt, then the anomalous one."""
@@ -67,7 +66,7 @@ def learned_from(
     return Learned(
         bundle=bundle.info,
         prototypes=unit_rows(session.run(inputs)["text_embed"]).astype(np.float32),
-        projection=parameters(bundle, "vision", ["visual.proj"])["visual.proj"],
+        projection=bundle.weights("vision", ["visual.proj"])["visual.proj"],
         temperature=temperature,
         origin=origin,
         facts=facts,
@@ -97,7 +96,7 @@ def assemble(
             f"the prompts are {width} wide, the text tower of bundle {bundle.manifest.name} is "
             f"{text.width} wide: use the bundle that they were made for"
         )
-    table = parameters(bundle, "text", ["token_embedding.weight"])["token_embedding.weight"]
+    table = bundle.weights("text", ["token_embedding.weight"])["token_embedding.weight"]
     suffixes = suffix_ids(bundle)
     end = np.array([count + len(ids) for ids in suffixes], dtype=np.int64)
     if end.max() >= text.context_length:
@@ -132,37 +131,3 @@ def suffix_ids(bundle: Bundle) -> list[list[int]]:
                 "AnomalyCLIP's prompts end: use another bundle"
             )
     return [[*ids, text.end] for ids in rows]
-
-
-def parameters(
-    bundle: Bundle, graph: str, names: Collection[str] | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """Weights of a bundle as float32, by their names in a graph.
-
-    Linear weights are called ``weight_t`` there and lie as in x out.
-
-    Args:
-        bundle: an opened bundle.
-        graph: "vision", "text" or "text_embeds".
-        names: those wanted; all weights when None.
-
-    Raises:
-        BundleError: one of ``names`` is not there.
-    """
-    import onnx
-    from onnx import numpy_helper
-    from onnx.external_data_helper import load_external_data_for_tensor
-
-    model = onnx.load(str(bundle.folder / f"{graph}.onnx"), load_external_data=False)
-    found = {}
-    for tensor in model.graph.initializer:
-        external = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if external and (names is None or tensor.name in names):
-            load_external_data_for_tensor(tensor, str(bundle.folder))
-            found[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32)
-    missing = sorted(set(names or ()) - set(found))
-    if missing:
-        raise BundleError(
-            f"{graph}.onnx of bundle {bundle.folder} lacks {missing[0]}: export it again"
-        )
-    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import MissingDependency, UsageError
+from clipvet.detectors import UsageError
+from clipvet.detectors.clip.export import read_torch_file
 from clipvet.plugins.anomalyclip._bundle_text import PromptVectors
 
 __all__ = ["read_checkpoint"]
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> tuple[PromptVectors, list[NDArray[np.float32]
 
 def _arrays(path: Path) -> Arrays:
     """The tensors that act, by their names without wrappers."""
-    content = _torch_file(path)
+    content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("prompt_learner"), Mapping):
         content = content["prompt_learner"]
     if not isinstance(content, Mapping):
@@ -81,30 +81,6 @@ def _arrays(path: Path) -> Arrays:
             raise UsageError(f"{path} is not a checkpoint of AnomalyCLIP: {name} is no tensor")
         arrays[name] = value.detach().double().numpy()
     return arrays
-
-
-def _torch_file(path: Path) -> Any:
-    import pickle
-
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency("torch", "reading a checkpoint", "export") from None
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file: give a checkpoint such as epoch_15.pth")
-    try:
-        with warnings.catch_warnings():
-            # Of files whose pickle torch's restricted reader may not know: it then refuses.
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UsageError(
-            f"{path} holds more than tensors, or is damaged, and clipvet executes no pickle; where "
-            "you trust it, load it yourself and save its prompt_learner state_dict alone"
-        ) from None
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as error:
-        what = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(f"{path} is not a readable torch checkpoint: {what}") from None
 
 
 def _matrix(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -13,7 +13,6 @@ from clipvet.detectors import Host, UsageError, check_free
 from clipvet.detectors.clip import Bundle, find_bundle
 from clipvet.plugins.anomalyclip._bundle_text import (
     learned_from,
-    parameters,
     suffix_ids,
 )
 from clipvet.plugins.anomalyclip._checkpoint import read_checkpoint
@@ -54,7 +53,7 @@ def import_checkpoint(checkpoint: Path, bundle: Bundle) -> Learned:
         MissingDependency: torch is not installed.
     """
     vectors, suffixes = read_checkpoint(checkpoint)
-    table = parameters(bundle, "text", ["token_embedding.weight"])["token_embedding.weight"]
+    table = bundle.weights("text", ["token_embedding.weight"])["token_embedding.weight"]
     for stored, ids in zip(suffixes, suffix_ids(bundle), strict=True):
         if stored is not None and not _begins_with(stored, table[ids]):
             raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -98,7 +98,11 @@ class AnomalyClipOptions(DetectorOptions):
             low, high = getattr(self, name)
             if not low < high:
                 raise ValueError(f"{name} {low}..{high} is empty: give low < high")
-        stray = sorted(name for name in self._changed() if self.variant not in _VARIANTS[name])
+        stray = sorted(
+            name
+            for name, variants in _VARIANTS.items()
+            if self.variant not in variants and not self.is_default(name)
+        )
         if stray:
             where = " or ".join(sorted(_VARIANTS[stray[0]]))
             raise ValueError(f"{stray[0]} belongs to variant {where}: leave it out or set variant")
@@ -107,20 +111,8 @@ class AnomalyClipOptions(DetectorOptions):
     @property
     def frozen_ranges(self) -> bool:
         """Whether both parts of SDP's score are brought to 0..1 by given numbers."""
-        return {"text_range", "map_range"} <= set(self._changed())
+        return not (self.is_default("text_range") or self.is_default("map_range"))
 
     def settings(self) -> list[str]:
         """Every effective setting that is not the default, as ``name=value``."""
-        return [f"{name}={_brief(getattr(self, name))}" for name in self._changed()]
-
-    def _changed(self) -> list[str]:
-        fields = type(self).model_fields
-        return [name for name in _VARIANTS if getattr(self, name) != fields[name].default]
-
-
-def _brief(value: Any) -> str:
-    if not isinstance(value, tuple):
-        return str(value)
-    if value and isinstance(value[0], str):
-        return f"own({len(value)})"
-    return "..".join(f"{item:g}" for item in value)
+        return self.changed_settings(_VARIANTS)

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from clipvet.detectors.clip import Bundle
-from clipvet.plugins.anomalyclip._bundle_text import parameters
 
 __all__ = ["TextTower"]
 
@@ -23,7 +22,7 @@ class TextTower:
     """
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        weights = parameters(bundle, "text_embeds")
+        weights = bundle.weights("text_embeds")
         self._weights: Mapping[str, Tensor] = {
             name: torch.from_numpy(value).to(device) for name, value in weights.items()
         }

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import Host, MissingDependency, check_free
+from clipvet.detectors import Host, check_free
 from clipvet.detectors.clip import Device, find_bundle
+from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.anomalyclip._pictures import find_pictures
 
 __all__ = ["train"]
@@ -43,10 +44,7 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     opened = find_bundle(bundle, Host.load().bundles)
     check_free(out)
     pictures = find_pictures(data)
-    try:
-        import torch  # noqa: F401 - the next import fails without, less clearly
-    except ImportError:
-        raise MissingDependency("torch", "training anomalyclip", "export") from None
+    require_torch("training anomalyclip")
     from clipvet.plugins.anomalyclip._training import TrainConfig, train_prompts
 
     config = TrainConfig(

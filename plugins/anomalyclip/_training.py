@@ -20,7 +20,6 @@ from clipvet.plugins.anomalyclip._bundle_text import (
     PromptVectors,
     assemble,
     learned_from,
-    parameters,
 )
 from clipvet.plugins.anomalyclip._learned import Learned
 from clipvet.plugins.anomalyclip._losses import anomalyclip_loss
@@ -222,7 +221,7 @@ def _encoded(
     bundle: Bundle, pictures: Sequence[Picture], scratch: Path, device: Device
 ) -> Iterator[_Examples]:
     """Features and masks of all pictures: they never change, so they are made once."""
-    projection = parameters(bundle, "vision", ["visual.proj"])["visual.proj"]
+    projection = bundle.weights("vision", ["visual.proj"])["visual.proj"]
     side = bundle.manifest.preprocessing.size
     masks = [np.packbits(read_mask(picture, side)) for picture in pictures]
     defective = np.array([picture.mask is not None for picture in pictures])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import MissingDependency, UsageError
+from clipvet.detectors import UsageError
+from clipvet.detectors.clip.export import read_torch_file
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
@@ -95,7 +95,7 @@ def _key(name: str, mark: str) -> str:
 
 
 def _state(path: Path) -> Mapping[str, Any]:
-    content = _torch_file(path)
+    content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
@@ -110,27 +110,3 @@ def _numbers(path: Path, key: str, value: Any) -> NDArray[np.float32]:
     if not np.isfinite(array).all():
         raise UsageError(f"{path} is damaged: {key} is not finite")
     return array
-
-
-def _torch_file(path: Path) -> Any:
-    import pickle
-
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency("torch", "reading a checkpoint", "export") from None
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file: give a checkpoint such as epoch_10.pt")
-    try:
-        with warnings.catch_warnings():
-            # Of files whose pickle torch's restricted reader may not know: it then refuses.
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UsageError(
-            f"{path} holds more than tensors, or is damaged, and clipvet executes no pickle; where "
-            "you trust it, load it yourself and save its state_dict alone"
-        ) from None
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError, TypeError) as error:
-        what = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(f"{path} is not a readable torch checkpoint: {what}") from None

@@ -16,7 +16,6 @@ from clipvet.plugins.clipn._checkpoint import Checkpoint, read_checkpoint
 from clipvet.plugins.clipn._no_tower import HAND_CRAFTED, LEARNED, NoTower
 from clipvet.plugins.clipn._tower_files import (
     Precision,
-    bundle_weights,
     write_no_tower,
 )
 
@@ -56,7 +55,7 @@ def import_checkpoint(
         UsageError: not a checkpoint of CLIPN, or one of another model.
         MissingDependency: torch is not installed.
     """
-    weights = bundle_weights(bundle)
+    weights = bundle.weights("text")
     read = read_checkpoint(checkpoint, weights)
     _check_model(checkpoint, read, bundle, weights)
     digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
@@ -89,7 +88,7 @@ def _check_model(
         name for name, ours, theirs in pairs[: len(weights)] if not _same(ours, theirs)
     ]
     if not other and read.projection is not None:
-        projection = bundle_weights(bundle, "vision", ["visual.proj"])["visual.proj"]
+        projection = bundle.weights("vision", ["visual.proj"])["visual.proj"]
         if projection.shape != read.projection.shape or not _same(read.projection, projection):
             other = ["visual.proj"]
     if other:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import COMMON_WORDS, UsageError
+from clipvet.detectors import COMMON_WORDS, UsageError, read_words
 from clipvet.plugins.clipn._heads import EncodeText, class_vectors
 from clipvet.plugins.clipn._options import ClipnOptions
 
@@ -52,8 +51,8 @@ class Candidates:
         """
         template = _PLAIN_ADJECTIVE if closed else _ADJECTIVE
         if options.nouns:
-            adjectives = _read(options.adjectives) if options.adjectives else ()
-            return cls(_read(options.nouns), adjectives, "own words", template)
+            adjectives = read_words(options.adjectives) if options.adjectives else ()
+            return cls(read_words(options.nouns), adjectives, "own words", template)
         words = COMMON_WORDS["closed" if closed else "open"]
         return cls(words.nouns, words.adjectives, "built-in words", template)
 
@@ -142,14 +141,3 @@ def _other_words(words: Sequence[str], classes: Sequence[str]) -> list[str]:
 
 def _stems(name: str) -> frozenset[str]:
     return frozenset(_ENDING.sub("", part) for part in re.split(r"[\W_]+", name.lower()) if part)
-
-
-def _read(name: str) -> tuple[str, ...]:
-    try:
-        lines = Path(name).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"clipn: {name} cannot be read as a list of words ({error})") from error
-    words = tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
-    if not words:
-        raise UsageError(f"clipn: {name} holds no word: write one a line")
-    return words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -94,7 +94,11 @@ class ClipnOptions(DetectorOptions):
 
     @model_validator(mode="after")
     def _consistent(self) -> ClipnOptions:
-        stray = sorted(name for name in self._changed() if self.method not in _METHODS[name])
+        stray = sorted(
+            name
+            for name, methods in _METHODS.items()
+            if self.method not in methods and not self.is_default(name)
+        )
         if stray:
             where = " or ".join(sorted(_METHODS[stray[0]]))
             raise ValueError(f"{stray[0]} belongs to method {where}: leave it out or set method")
@@ -109,12 +113,4 @@ class ClipnOptions(DetectorOptions):
 
     def settings(self) -> list[str]:
         """Every effective setting that is not the default, as ``name=value``."""
-        return [f"{name}={_brief(getattr(self, name))}" for name in self._changed()]
-
-    def _changed(self) -> list[str]:
-        fields = type(self).model_fields
-        return [name for name in _METHODS if getattr(self, name) != fields[name].default]
-
-
-def _brief(value: Any) -> str:
-    return f"own({len(value)})" if isinstance(value, tuple) else str(value)
+        return self.changed_settings(_METHODS)

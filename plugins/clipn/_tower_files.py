@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import Artefact, BundleError, UsageError
+from clipvet.detectors import Artefact, UsageError
 from clipvet.detectors.clip import Bundle, Manifest
 from clipvet.plugins.clipn._no_tower import ID, NoTower
 
-__all__ = ["Precision", "bundle_weights", "write_no_tower"]
+__all__ = ["Precision", "write_no_tower"]
 
 Precision = Literal["fp32", "fp16", "int8"]
 Arrays = Mapping[str, NDArray[Any]]
@@ -24,40 +24,6 @@ _WEIGHTS = "artefact.safetensors"
 _SCALE = ".scale"
 # Initialisers may not share a name with the values that the graph's nodes read.
 _STORED = "stored/"
-
-
-def bundle_weights(
-    bundle: Bundle, graph: str = "text", names: Collection[str] | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """Weights of a bundle as float32, by their names in a graph.
-
-    Linear weights are called ``weight_t`` there and lie as in x out.
-
-    Args:
-        bundle: an opened bundle.
-        graph: "text" or "vision".
-        names: those wanted; all weights when None.
-
-    Raises:
-        BundleError: one of ``names`` is not there.
-    """
-    import onnx
-    from onnx import numpy_helper
-    from onnx.external_data_helper import load_external_data_for_tensor
-
-    model = onnx.load(str(bundle.folder / f"{graph}.onnx"), load_external_data=False)
-    found = {}
-    for tensor in model.graph.initializer:
-        external = tensor.data_location == onnx.TensorProto.EXTERNAL
-        if external and (names is None or tensor.name in names):
-            load_external_data_for_tensor(tensor, str(bundle.folder))
-            found[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32)
-    missing = sorted(set(names or ()) - set(found))
-    if missing:
-        raise BundleError(
-            f"{graph}.onnx of bundle {bundle.folder} lacks {missing[0]}: export it again"
-        )
-    return found
 
 
 def write_no_tower(
@@ -73,7 +39,7 @@ def write_no_tower(
     Args:
         out: the folder.
         bundle: whose image tower and yes text tower it goes with.
-        weights: by the names of :func:`bundle_weights`; prompts of CLIPN are added to the
+        weights: by the names of :meth:`Bundle.weights`; prompts of CLIPN are added to the
             positions, which is what they are added to anyway.
         precision: on disk; int8 keeps a scale for each row of a matrix. Sums are always float32.
         facts: for the header; ``origin`` and ``prompt_kind`` among them.

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import Host, MissingDependency, check_free
+from clipvet.detectors import Host, check_free
 from clipvet.detectors.clip import Device, find_bundle
+from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.clipn._pairs import read_pairs
 from clipvet.plugins.clipn._tower_files import Precision
 
@@ -42,10 +43,7 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     opened = find_bundle(bundle, Host.load().bundles)
     check_free(out)
     pairs = read_pairs(data)
-    try:
-        import torch  # noqa: F401 - the next import fails without, less clearly
-    except ImportError:
-        raise MissingDependency("torch", "training clipn", "export") from None
+    require_torch("training clipn")
     from clipvet.plugins.clipn._training import TrainConfig, train_no_tower
 
     out.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from clipvet.plugins.clipn._no_tower import LEARNED, NoTower
 from clipvet.plugins.clipn._pairs import Pair
 from clipvet.plugins.clipn._tokens import token_ids
 from clipvet.plugins.clipn._torch_text import TextTower
-from clipvet.plugins.clipn._tower_files import Precision, bundle_weights, write_no_tower
+from clipvet.plugins.clipn._tower_files import Precision, write_no_tower
 
 __all__ = ["TrainConfig", "train_no_tower"]
 
@@ -98,7 +98,7 @@ def train_no_tower(
     target = _torch_device(device)
     examples = _encoded(bundle, pairs, device=device, target=target)
     progress(f"{len(examples.images)} images and {len(examples.yes)} captions encoded")
-    tower = TextTower(bundle, bundle_weights(bundle)).to(target)
+    tower = TextTower(bundle, bundle.weights("text")).to(target)
     text = bundle.manifest.text
     prompts = nn.Parameter(
         torch.zeros(config.prompts, text.context_length, text.width, device=target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -66,13 +66,4 @@ class FoolingOptions(DetectorOptions):
 
     def settings(self) -> list[str]:
         """Every setting of the comparison that is not the default, as ``name=value``."""
-        fields = type(self).model_fields
-        return [
-            f"{name}={_brief(getattr(self, name))}"
-            for name in ("statistics", "prompts", "template", "top_k", "shift")
-            if getattr(self, name) != fields[name].default
-        ]
-
-
-def _brief(value: Any) -> str:
-    return "+".join(value) if isinstance(value, tuple) else str(value)
+        return self.changed_settings(("statistics", "prompts", "template", "top_k", "shift"))

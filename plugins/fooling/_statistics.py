@@ -93,11 +93,6 @@ class EmbeddingStatistics:
         z = (composed - self._composed_mean) / self._composed_spread
         return {name: float(value) for name, value in zip(STATISTICS, z, strict=True)}
 
-    def nearest(self, embedding: NDArray[np.floating], count: int = 3) -> list[str]:
-        """The names that an image is nearest to."""
-        unit = unit_rows(embedding.astype(np.float64) - self._away)
-        return [self._bank.names[i] for i in self._bank.best(self._bank.unit @ unit)[:count]]
-
     def _raw(self, unit: Floats) -> Floats:
         cosines = self._bank.unit @ unit
         logits = self._scale * cosines

@@ -17,7 +17,7 @@ from clipvet.detectors import (
     Host,
     UsageError,
     check_free,
-    is_candidate,
+    find_images,
     read_frame,
 )
 from clipvet.detectors.clip import Device, Runtime, find_bundle
@@ -62,7 +62,7 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     folders = {GENUINE: good, "print": prints}
     if typographic is not None:
         folders["typographic"] = typographic
-    files = {kind: _below(folder) for kind, folder in folders.items()}
+    files = {kind: find_images(folder) for kind, folder in folders.items()}
     opened = find_bundle(bundle, Host.load().bundles)
     with Runtime(opened, needs={"cls_embed"}, device=device) as runtime:
         context = Context(bundle=runtime.info, encode_text=runtime.encode_text)
@@ -151,10 +151,3 @@ def _pictures(
             typer.echo(f"left out: {error}", err=True)
             continue
         yield runtime.encode_views([pixels])["cls_embed"][0], pixels
-
-
-def _below(folder: Path) -> list[Path]:
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and is_candidate(path))
-    if not found:
-        raise UsageError(f"{folder} holds no image: give a folder of images")
-    return found

@@ -25,7 +25,7 @@ from clipvet.detectors import (
     Score,
     Task,
     UsageError,
-    is_candidate,
+    find_images,
     read_frame,
     unit_rows,
 )
@@ -54,7 +54,11 @@ class Examples:
     def of(cls, good: Path, bad: Path) -> Examples:
         """All images below two folders, sorted; raises :class:`UsageError` if one has none."""
         return cls(
-            [(path, label) for label, root in ((False, good), (True, bad)) for path in _below(root)]
+            [
+                (path, label)
+                for label, root in ((False, good), (True, bad))
+                for path in find_images(root)
+            ]
         )
 
     def frames(self) -> Iterator[Frame]:
@@ -143,18 +147,3 @@ class _Collector(Detector):
 
     def score(self, batch: Batch) -> list[list[Score]]:
         raise NotImplementedError("only collects")
-
-
-def _below(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise UsageError(f"{root} is no folder: give a folder of images")
-    found = [
-        path
-        for path in sorted(root.rglob("*"))
-        if not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-        and is_candidate(path)
-    ]
-    if not found:
-        raise UsageError(f"{root} holds no image: give a folder of images")
-    return found

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from clipvet.detectors import Artefact, UsageError, check_free, is_candidate
+from clipvet.detectors import Artefact, UsageError, check_free, find_images
 from clipvet.plugins.unanswerable._kinds import ID
 from clipvet.plugins.unanswerable._samples import Encoder
 
@@ -34,9 +34,7 @@ def bank(
     sentence suits images in general.
     """
     check_free(out)
-    if not images.is_dir():
-        raise UsageError(f"{images} is no folder: give a folder of images")
-    files = [p for p in sorted(images.rglob("*")) if p.is_file() and is_candidate(p)]
+    files = find_images(images)
     with Encoder(bundle) as encoder:
         unit = np.array(list(encoder.images({str(path): path for path in files}).values()))
     if len(unit) < LEAST:

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import MissingDependency, UsageError, check_free
+from clipvet.detectors import UsageError, check_free
+from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.unanswerable._evaluation import (
     Table,
     evaluate,
@@ -62,10 +63,9 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     """
     check_free(out)
     rows = read_rows(data, labelled=True)
-    try:
-        import torch
-    except ImportError:
-        raise MissingDependency("torch", f"training {ID}", "export") from None
+    require_torch(f"training {ID}")
+    import torch
+
     from clipvet.plugins.unanswerable._training import TrainConfig, train_heads
 
     with Encoder(bundle) as encoder:

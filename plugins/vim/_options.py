@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -119,19 +119,10 @@ class VimOptions(DetectorOptions):
             method: what ran; not always what was asked for.
             notes: what became of the settings on these images.
         """
-        plain = VimOptions()
         names = [
             *_READS.get(method, ()),
             *(() if method in {"knn", "residual"} else ("templates",)),
         ]
-        settings = [
-            f"{name}={_brief(getattr(self, name))}"
-            for name in names
-            if name != "reservoir" and getattr(self, name) != getattr(plain, name)
-        ]
+        settings = self.changed_settings(name for name in names if name != "reservoir")
         words = ", ".join([*settings, *notes])
         return f"{TITLES[method]} ({words})" if words else TITLES[method]
-
-
-def _brief(value: Any) -> str:
-    return f"own({len(value)})" if isinstance(value, tuple) else str(value)

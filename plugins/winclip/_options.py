@@ -108,24 +108,11 @@ class WinClipOptions(DetectorOptions):
 
     def method(self, shots: int) -> str:
         """The variant in words: the method, and every effective setting that is not the paper's."""
-        paper = WinClipOptions()
         hidden = _NOT_METHOD if shots else _NOT_METHOD | _FEW_SHOT_ONLY
         if not shots and self.image_score == "references":
             hidden = hidden | {"image_score"}
         if not shots and self.image_score != "map_max":
             hidden = hidden | {"top_share"}
-        settings = [
-            f"{name}={_brief(getattr(self, name))}"
-            for name in type(self).model_fields
-            if name not in hidden and getattr(self, name) != getattr(paper, name)
-        ]
+        settings = self.changed_settings(n for n in type(self).model_fields if n not in hidden)
         name = f"WinCLIP+ {shots}-shot" if shots else "WinCLIP zero-shot"
         return f"{name} ({', '.join(settings)})" if settings else name
-
-
-def _brief(value: Any) -> str:
-    if not isinstance(value, tuple):
-        return str(value)
-    if value and isinstance(value[0], str):
-        return f"own({len(value)})"
-    return "+".join(str(item) for item in value) or "none"

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clipvet.detectors import Heatmap
-from tests.cli.conftest import Detect
+from tests.conftest import Detect
 from tests.runs import save_pictures
 
 COUNT = 120

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from clipvet.detectors import Recipe, read_records, record_schema
-from tests.cli.conftest import Detect
+from tests.conftest import Detect
 from tests.runs import save_pictures
 
 

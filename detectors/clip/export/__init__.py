@@ -20,6 +20,7 @@ from clipvet.detectors.clip.export._tokenizer import (
     clip_tokenizer,
     closed_tokenizer,
 )
+from clipvet.detectors.clip.export._torch_file import read_torch_file, require_torch
 from clipvet.detectors.clip.export._write import CLIP_MEAN, CLIP_STD, write_bundle
 
 __all__ = [
@@ -45,5 +46,7 @@ __all__ = [
     "pull_bundle",
     "random_parameters",
     "read_checkpoint",
+    "read_torch_file",
+    "require_torch",
     "write_bundle",
 ]

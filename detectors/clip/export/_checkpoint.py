@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors.clip.export._torch_file import read_torch_file
 from clipvet.detectors.errors import MissingDependency, UsageError
 
 __all__ = ["read_checkpoint"]
@@ -82,29 +82,13 @@ def _safetensors(path: Path) -> dict[str, Any]:
 
 
 def _torch_file(path: Path) -> Any:
-    import pickle
-
-    import torch
-
     if _is_torchscript(path):
         raise UsageError(
             f"{path} is a TorchScript archive, which is code and would be executed; take the same "
             "weights as safetensors, for example `detect bundles pull ViT-B-32-quickgelu "
             "--pretrained openai`"
         )
-    try:
-        with warnings.catch_warnings():
-            # Of files whose pickle torch's restricted reader may not know: it then refuses.
-            warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UsageError(
-            f"{path} holds more than tensors, and clipvet executes no pickle; where you trust it, "
-            "load it yourself and save its state_dict as safetensors"
-        ) from None
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-        what = " ".join(str(error).split())[:200]
-        raise UsageError(f"{path} is not a readable torch checkpoint: {what}") from None
+    return read_torch_file(path)
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -22,7 +22,7 @@ from clipvet.detectors import (
 from clipvet.detectors.clip import Runtime, find_bundle
 from clipvet.detectors.testing import host_with, textures
 from clipvet.plugins.anomalyclip import AnomalyClip, AnomalyClipOptions, Enlarger
-from clipvet.plugins.anomalyclip._bundle_text import PromptVectors, learned_from, parameters
+from clipvet.plugins.anomalyclip._bundle_text import PromptVectors, learned_from
 from clipvet.plugins.anomalyclip._import import import_checkpoint
 from clipvet.plugins.anomalyclip._scores import class_feature, surgery
 
@@ -75,7 +75,7 @@ def test_image_features_at_another_size(golden: Any, tiny: Any, tmp_path: Path) 
         position_interpolation="bilinear",
         tokenizer=tiny.openai_tokenizer(),
     )
-    projection = parameters(bundle, "vision", ["visual.proj"])["visual.proj"]
+    projection = bundle.weights("vision", ["visual.proj"])["visual.proj"]
     with Runtime(bundle, needs={"cls_raw", "vv_local_embed"}, device="cpu") as runtime:
         features = runtime.encode_views(list(golden["images128"]))
     got = np.concatenate([class_feature(token, projection) for token in features["cls_raw"]])

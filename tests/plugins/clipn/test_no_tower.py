@@ -15,7 +15,7 @@ from clipvet.detectors import ArtefactMissing, Context, DetectorError, RecipeErr
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.plugins.clipn import Clipn
 from clipvet.plugins.clipn._no_tower import FILES, NoTower
-from clipvet.plugins.clipn._tower_files import bundle_weights, write_no_tower
+from clipvet.plugins.clipn._tower_files import write_no_tower
 
 FACTS = {"origin": "a copy", "prompt_kind": "learned"}
 PROMPTS = ["a photo of a bolt.", "no", "An X-ray of 3 cats, & a dog's toy! " * 9]
@@ -25,7 +25,7 @@ PROMPTS = ["a photo of a bolt.", "no", "An X-ray of 3 cats, & a dog's toy! " * 9
 def written(bundle: Bundle, tmp_path_factory: Any) -> Path:
     """The bundle's own text tower as a "no" tower."""
     folder = Path(tmp_path_factory.mktemp("tower"))
-    write_no_tower(folder, bundle, bundle_weights(bundle), precision="fp16", facts=FACTS)
+    write_no_tower(folder, bundle, bundle.weights("text"), precision="fp16", facts=FACTS)
     return folder
 
 
@@ -49,7 +49,7 @@ def test_the_bundles_own_weights_give_its_embeddings(
     bundle = tiny.tiny_bundle(tmp_path / "b", precision=stored, tokenizer=tiny.openai_tokenizer())
     out = tmp_path / "no"
     out.mkdir()
-    tower = write_no_tower(out, bundle, bundle_weights(bundle), precision=precision, facts=FACTS)
+    tower = write_no_tower(out, bundle, bundle.weights("text"), precision=precision, facts=FACTS)
     with Runtime(bundle, needs=(), device="cpu") as runtime:
         expected = runtime.encode_text(PROMPTS)
     got = tower.encode_text(PROMPTS)
@@ -64,7 +64,7 @@ def test_size_halves_with_the_precision(bundle: Bundle, tmp_path: Path) -> None:
     for precision in ("fp32", "fp16", "int8"):
         out = tmp_path / precision
         out.mkdir()
-        weights = bundle_weights(bundle)
+        weights = bundle.weights("text")
         write_no_tower(out, bundle, weights, precision=precision, facts=FACTS)
         sizes.append((out / "artefact.safetensors").stat().st_size)
     assert sizes[0] / sizes[1] == pytest.approx(2, rel=0.02)
@@ -72,7 +72,7 @@ def test_size_halves_with_the_precision(bundle: Bundle, tmp_path: Path) -> None:
 
 
 def test_a_weight_that_half_precision_cannot_hold(bundle: Bundle, tmp_path: Path) -> None:
-    weights = bundle_weights(bundle)
+    weights = bundle.weights("text")
     weights["text_projection"][0, 0] = 1e6
     with pytest.raises(UsageError, match="text_projection of the no-tower is not finite in fp16"):
         write_no_tower(tmp_path, bundle, weights, precision="fp16", facts=FACTS)
@@ -81,7 +81,7 @@ def test_a_weight_that_half_precision_cannot_hold(bundle: Bundle, tmp_path: Path
 def test_the_same_weights_give_the_same_files(
     bundle: Bundle, written: Path, tmp_path: Path
 ) -> None:
-    write_no_tower(tmp_path, bundle, bundle_weights(bundle), precision="fp16", facts=FACTS)
+    write_no_tower(tmp_path, bundle, bundle.weights("text"), precision="fp16", facts=FACTS)
     for name in FILES:
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
 
@@ -128,7 +128,7 @@ def test_weights_of_another_artefact(bundle: Bundle, copy: Path, tmp_path: Path)
     """Both headers are whole, but they are not of the same weights."""
     other = tmp_path / "other"
     other.mkdir()
-    weights = bundle_weights(bundle)
+    weights = bundle.weights("text")
     weights["text_projection"] = -weights["text_projection"]
     write_no_tower(other, bundle, weights, precision="fp16", facts=FACTS)
     for name in ("artefact.json", "artefact.safetensors"):
@@ -161,7 +161,7 @@ def test_another_bundle_or_preprocessing(copy: Path, bundle: Bundle) -> None:
 
 
 def test_numbers_that_are_none(bundle: Bundle, tmp_path: Path) -> None:
-    weights = bundle_weights(bundle)
+    weights = bundle.weights("text")
     weights["ln_final.weight"] = weights["ln_final.weight"] * np.float32(1e38)
     weights["text_projection"] = weights["text_projection"] * np.float32(1e30)
     tower = write_no_tower(tmp_path, bundle, weights, precision="fp32", facts=FACTS)

@@ -23,7 +23,6 @@ from clipvet.plugins.clipn._no_tower import FILES, NoTower
 from clipvet.plugins.clipn._pairs import read_pairs
 from clipvet.plugins.clipn._tokens import token_ids
 from clipvet.plugins.clipn._torch_text import TextTower
-from clipvet.plugins.clipn._tower_files import bundle_weights
 from clipvet.plugins.clipn._train import train
 from clipvet.plugins.clipn._training import TrainConfig, train_no_tower
 
@@ -90,7 +89,7 @@ def test_torch_text_tower_is_the_exported_one(which: str, bundle: Any) -> None:
     texts = ["a photo of a bolt.", "two red circles &amp; a   Star", "x" * 400]
     with Runtime(opened, needs=(), device="cpu", threads=1) as runtime:
         expected = runtime.encode_text(texts)
-    tower = TextTower(opened, bundle_weights(opened))
+    tower = TextTower(opened, opened.weights("text"))
     text = opened.manifest.text
     nothing = torch.zeros(1, text.context_length, text.width)
     got = tower(torch.from_numpy(token_ids(opened, texts)), nothing)
@@ -105,7 +104,7 @@ def test_prompts_are_added_to_all_positions(bundle: Any, no_state: Any, golden: 
         name: no_state[_key(name, "_no")].T
         if name.endswith(".weight_t")
         else no_state[_key(name, "_no")]
-        for name in bundle_weights(bundle)
+        for name in bundle.weights("text")
     }
     tower = TextTower(bundle, weights)
     added = torch.from_numpy(no_state["prompt_no"]).mean(dim=0, keepdim=True)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,48 +16,7 @@ from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.detectors.testing import host_with
 from clipvet.plugins.inappropriate import Inappropriate
 from clipvet.plugins.inappropriate._prompts import PAIRS
-from tests.tiny import openai_tokenizer, tiny_bundle
-
-Detect = Callable[..., subprocess.CompletedProcess[str]]
-
-PLUGIN = """
-from clipvet.plugins import inappropriate
-clipvet_register_commands = inappropriate.clipvet_register_commands
-clipvet_register_detectors = inappropriate.clipvet_register_detectors
-clipvet_register_trainers = inappropriate.clipvet_register_trainers
-"""
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundle") / "tiny"
-    tiny_bundle(folder, tokenizer=openai_tokenizer())
-    return folder
-
-
-@pytest.fixture
-def detect(tmp_path_factory: pytest.TempPathFactory) -> Detect:
-    """The command, with this plugin whether or not its entry point is installed already."""
-    home = tmp_path_factory.mktemp("home")
-    from importlib.metadata import entry_points
-
-    if not any(e.name == "inappropriate" for e in entry_points(group="clipvet")):
-        (home / "plugins").mkdir()
-        (home / "plugins" / "q.py").write_text(PLUGIN, "utf-8")
-    own = {"CLIPVET_CACHE": "cache", "CLIPVET_BUNDLES": "bundles", "CLIPVET_PLUGINS_DIR": "plugins"}
-    environment = {
-        **os.environ,
-        **{name: str(home / folder) for name, folder in own.items()},
-        "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100",
-    }  # fmt: skip
-
-    def start(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("detect"), *map(str, arguments)],
-            env=environment, cwd=home, text=True, capture_output=True, timeout=240, check=False,
-        )  # fmt: skip
-
-    return start
+from tests.conftest import Detect
 
 
 def pictures(folder: Path, count: int, *, red: bool, seed: int) -> Path:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,8 @@ from clipvet.detectors import DetectorSpec, Host, Inspector, Query, read_frame
 from clipvet.detectors.testing import host_with
 from clipvet.plugins.unanswerable import Unanswerable
 from clipvet.plugins.unanswerable._detector import EMBEDDED
+from tests.conftest import Detect
 from training.questions import write_questions
-
-Detect = Callable[..., subprocess.CompletedProcess[str]]
-
-PLUGIN = """
-from clipvet.plugins import unanswerable
-clipvet_register_commands = unanswerable.clipvet_register_commands
-clipvet_register_detectors = unanswerable.clipvet_register_detectors
-clipvet_register_trainers = unanswerable.clipvet_register_trainers
-"""
 
 
 @pytest.fixture(scope="session")
@@ -38,28 +29,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def detect(tmp_path_factory: pytest.TempPathFactory) -> Detect:
-    """The command, with this plugin whether or not its entry point is installed already."""
-    home = tmp_path_factory.mktemp("home")
-    from importlib.metadata import entry_points
-
-    if not any(e.name == "unanswerable" for e in entry_points(group="clipvet")):
-        (home / "plugins").mkdir()
-        (home / "plugins" / "u.py").write_text(PLUGIN, "utf-8")
-    own = {"CLIPVET_CACHE": "cache", "CLIPVET_BUNDLES": "bundles", "CLIPVET_PLUGINS_DIR": "plugins"}
-    environment = {
-        **os.environ,
-        **{name: str(home / folder) for name, folder in own.items()},
-        "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100",
-    }  # fmt: skip
-
-    def start(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("detect"), *map(str, arguments)],
-            env=environment, cwd=home, text=True, capture_output=True, timeout=240, check=False,
-        )  # fmt: skip
-
-    return start
+def detect(start_in: Detect, tmp_path_factory: pytest.TempPathFactory) -> Detect:
+    return partial(start_in, cwd=tmp_path_factory.mktemp("here"))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,22 +43,28 @@ def command() -> str:
     return str(Path(sys.executable).with_name("detect"))
 
 
-@pytest.fixture
-def detect(command: str, environment: dict[str, str], tmp_path: Path) -> Detect:
-    """Run ``detect`` in an empty folder of its own and return what came of it."""
+@pytest.fixture(scope="session")
+def start_in(command: str, environment: dict[str, str]) -> Detect:
+    """Run ``detect`` in a given folder and return what came of it."""
 
-    def start(
-        *arguments: object, text: str | None = None, env: dict[str, str] | None = None
+    def run(
+        *arguments: object, cwd: Path, text: str | None = None, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [command, *map(str, arguments)],
             env=env or environment,
-            cwd=tmp_path,
+            cwd=cwd,
             input=text,
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
-    return start
+    return run
+
+
+@pytest.fixture
+def detect(start_in: Detect, tmp_path: Path) -> Detect:
+    """Run ``detect`` in an empty folder of its own and return what came of it."""
+    return partial(start_in, cwd=tmp_path)
