@@ -30,12 +30,9 @@ class Enlarger:
 
     def __call__(self, grid: NDArray[np.floating]) -> NDArray[np.float64]:
         """The map [side, side] of a grid [rows, columns]."""
-        # Column by column of the patch grid: a BLAS product may round differently each time.
-        wide = grid.astype(np.float64)
-        out = np.zeros((len(self._rows), len(self._columns)))
-        for column in range(wide.shape[1]):
-            tall = (self._rows * wide[:, column]).sum(axis=1)
-            out += tall[:, None] * self._columns[:, column]
+        # Not by BLAS, whose products may round differently each time.
+        tall = np.einsum("ir,rc->ic", self._rows, grid.astype(np.float64))
+        out: NDArray[np.float64] = np.einsum("ic,jc->ij", tall, self._columns)
         return out
 
 

@@ -1,7 +1,8 @@
 """From embeddings and two prototypes to scores and to one value per patch.
 
-Sums are taken by numpy's own reductions, never by a BLAS product, whose rounding may depend on
-threads and on where an array lies: a view scores the same bits alone and in a batch.
+Sums are taken by numpy's own loops (``einsum`` without ``optimize`` is one), never by a BLAS product,
+whose rounding may depend on threads and on where an array lies: a view scores the same bits alone
+and in a batch.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from clipvet.detectors import unit_rows
 
 __all__ = ["attention_difference", "class_feature", "probability", "surgery"]
 
@@ -104,8 +103,10 @@ def attention_difference(
 def _cosines(
     embeddings: NDArray[np.float32], prototypes: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    units = unit_rows(embeddings)
-    normal, anomalous = ((units * row).sum(axis=1, dtype=np.float64) for row in prototypes)
+    wide = embeddings.astype(np.float64)
+    length = np.sqrt(np.einsum("ne,ne->n", wide, wide))
+    products = np.einsum("ne,ce->cn", wide, prototypes.astype(np.float64))
+    normal, anomalous = np.divide(products, length, out=np.zeros_like(products), where=length > 0)
     return normal, anomalous
 
 
