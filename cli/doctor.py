@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from clipvet.cli._options import Device, DeviceName
 
 __all__ = ["doctor"]
 
@@ -13,9 +16,17 @@ _MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
 
 
 def doctor(
+    recipe: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Score its probe images again, and compare."),
+    ] = None,
+    device: Device = DeviceName.auto,
     as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON on stdout.")] = False,
 ) -> None:
-    """Show versions, providers that really start, duplicate packages, caches, failed plugins."""
+    """Show versions, providers that really start, duplicate packages, caches, failed plugins.
+
+    With --recipe, whether that recipe means the same on this machine. Exits 4 if something is bad.
+    """  # fmt: skip
     import dataclasses
     import json
 
@@ -23,9 +34,12 @@ def doctor(
     from rich.markup import escape
     from rich.table import Table
 
-    from clipvet.detectors import Host, examine
+    from clipvet.detectors import Host, examine, examine_recipe
 
-    findings = examine(Host.load())
+    host = Host.load()
+    findings = examine(host)
+    if recipe is not None:
+        findings += examine_recipe(recipe, host, device=device.value)
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(finding) for finding in findings], indent=1))
     else:

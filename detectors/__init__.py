@@ -23,6 +23,7 @@ from clipvet.detectors._doctor import Finding, examine
 from clipvet.detectors._features import FEATURES, FeatureSpec
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors._inspector import Inspector
+from clipvet.detectors._probes import examine_recipe
 from clipvet.detectors._words import COMMON_WORDS, CommonWords, read_words
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
@@ -55,6 +56,7 @@ from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginFailure, PluginRecord
 from clipvet.detectors.host._template import new_plugin
 from clipvet.detectors.recipes._calibration import Calibration, Threshold
+from clipvet.detectors.recipes._drift import Drift, LineWatch
 from clipvet.detectors.recipes._fit import FitConfig, FitProgress, FitSummary, fit
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.recipes._verdicts import Judged, Judgement, judge
@@ -101,6 +103,7 @@ __all__ = [
     "DetectorError",
     "DetectorOptions",
     "DetectorSpec",
+    "Drift",
     "Engine",
     "FEATURES",
     "FeatureSpec",
@@ -123,6 +126,7 @@ __all__ = [
     "Inspector",
     "Judged",
     "Judgement",
+    "LineWatch",
     "MissingDependency",
     "OfflineError",
     "PluginFailure",
@@ -161,6 +165,7 @@ __all__ = [
     "check_free",
     "describe_detector",
     "examine",
+    "examine_recipe",
     "find_images",
     "find_regions",
     "fit",

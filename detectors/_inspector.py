@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,6 +34,8 @@ from clipvet.detectors.runs._reading import FileReader
 
 __all__ = ["Inspector"]
 
+_DECODERS = 4
+
 
 class Inspector(Closing):
     """Detectors on one set of runtimes, for images that come one by one.
@@ -51,7 +54,8 @@ class Inspector(Closing):
         region, tiling: how a frame becomes views.
         decode_policy: how a file becomes a frame.
         recipe: fixes all of the above; see :meth:`load`.
-        device, batch_size, threads: as for :class:`Engine`.
+        device, batch_size, threads: as for :class:`Engine`. With ``batch_size=1`` a single image
+            is answered soonest on every device: elsewhere than on a CPU, batches are padded.
         host: the plugins; None loads them.
         warmup: make the sessions now, so that the first image is as fast as the others.
 
@@ -177,11 +181,23 @@ class Inspector(Closing):
         return self._inspect([image], asked)[0]
 
     def map(self, sources: Iterable[FrameSource], *, bgr: bool = False) -> Iterator[Inspection]:
-        """Inspect a stream, ``batch_size`` images at a time, in order; scores as one by one."""
-        stream = iter(sources)
-        while part := list(islice(stream, self.engine.batch_size)):
-            images = [self._read(source, bgr=bgr) for source in part]
-            yield from self._inspect(images, (self._query,))
+        """Inspect a stream, ``batch_size`` images at a time, in order; scores as one by one.
+
+        The next ``batch_size`` images are decoded, in threads, while these are scored; the stream
+        itself is read in the caller's thread. A camera whose images must not wait for others is
+        asked one by one.
+        """
+        size = self.engine.batch_size
+        reading: deque[Future[_Read]] = deque()
+        with ThreadPoolExecutor(min(size, _DECODERS), thread_name_prefix="clipvet") as pool:
+            for source in sources:
+                reading.append(pool.submit(self._read, source, bgr=bgr))
+                if len(reading) == 2 * size:
+                    part = [reading.popleft().result() for _ in range(size)]
+                    yield from self._inspect(part, (self._query,))
+            while reading:
+                part = [reading.popleft().result() for _ in range(min(size, len(reading)))]
+                yield from self._inspect(part, (self._query,))
 
     def close(self) -> None:
         """Free the sessions."""

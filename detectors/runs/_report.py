@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
 from clipvet.detectors.runs._setup import RunSetup
@@ -49,16 +50,25 @@ class RunReport:
         tally: of everything in the folder.
         walk: that finds the files.
         total: how many it will find.
+        watch: of a run with a recipe: sees every record.
     """
 
     def __init__(
-        self, folder: RunFolder, setup: RunSetup, tally: Tally, walk: Walk, *, total: int | None
+        self,
+        folder: RunFolder,
+        setup: RunSetup,
+        tally: Tally,
+        walk: Walk,
+        *,
+        total: int | None,
+        watch: LineWatch | None = None,
     ) -> None:
         self._folder = folder
         self._setup = setup
         self._tally = tally
         self._walk = walk
         self._total = total
+        self._watch = watch
         self._done = 0
         self._unsynced = 0
         self._stages: dict[str, float] = {}
@@ -124,6 +134,7 @@ class RunReport:
             calls=earlier.get("calls", 0) + 1,
             started=earlier.get("started", self._started.isoformat(timespec="seconds")),
             finished=now.isoformat(timespec="seconds") if status == "finished" else None,
+            drift=[asdict(drift) for drift in self._watch.drifts] if self._watch else [],
             warnings=[*self._warnings(), *(self._unasked() if status == "finished" else ())],
         )
         self._saved = time.perf_counter()
@@ -151,7 +162,8 @@ class RunReport:
         return self._setup.engine.encoder_calls - self._calls_before
 
     def _warnings(self) -> list[str]:
-        return [*self._setup.warnings, *self._setup.engine.warnings]
+        moved = [drift.sentence for drift in self._watch.drifts] if self._watch else []
+        return [*self._setup.warnings, *self._setup.engine.warnings, *moved]
 
     def _unasked(self) -> list[str]:
         """Questions about images that the run did not meet."""

@@ -8,6 +8,7 @@ from clipvet.detectors.engine._engine import FeatureRuntime
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import is_candidate
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.records._ids import Labels
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._config import RunConfig
@@ -45,9 +46,12 @@ def run(
     total = _count(config, host)
     setup = set_up(config, host=host, runtime_factory=runtime_factory)
     tally = Tally()
+    watch = None if setup.recipe is None else LineWatch(setup.recipe)
 
     def take(record: Record) -> None:
         tally.add(record)
+        if watch is not None:
+            watch.see(record)
         on_record(record)
 
     with (
@@ -57,7 +61,7 @@ def run(
         ) as folder,
     ):
         walk = _walk(config, host, Labels(folder.roots))
-        report = RunReport(folder, setup, tally, walk, total=total)
+        report = RunReport(folder, setup, tally, walk, total=total, watch=watch)
         heatmaps = HeatmapFiles(folder=folder.path, mode=config.heatmaps)
         try:
             report.save("running")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from clipvet.detectors import Finding, Host, examine
+from clipvet.detectors import Finding, Host, examine, examine_recipe
+
+RECIPE = Path(__file__).parents[2] / "sample_data" / "recipe"
 
 
 def doctor(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -95,3 +99,31 @@ def test_a_failed_plugin_is_reported_and_exits_4(tmp_path: Path) -> None:
     bad = [finding for finding in json.loads(done.stdout) if finding["state"] == "bad"]
     assert len(bad) == 1
     assert "no licence key" in bad[0]["advice"]
+
+
+def test_a_recipe_is_tried_with_its_probes(host: Host, tmp_path: Path) -> None:
+    recipe = Path(shutil.copytree(RECIPE, tmp_path / "line3"))
+    findings = {one.name: one for one in examine_recipe(recipe, host)}
+    assert findings["winclip"].state == "ok"
+    assert "3 probes score" in findings["winclip"].value
+    table = recipe / "recipe.toml"
+    # What a machine that computes otherwise would find.
+    moved = re.sub(r"(?m)^winclip = .*$", "winclip = 0.5", table.read_text("utf-8"), count=1)
+    table.write_text(moved, "utf-8")
+    finding = next(one for one in examine_recipe(recipe, host) if one.name == "winclip")
+    assert finding.state == "bad"
+    assert "fit the recipe here" in finding.advice
+    (recipe / "probes").rename(recipe / "gone")
+    (finding,) = examine_recipe(recipe, host)
+    assert (finding.state, finding.value) == ("bad", "cannot be used")
+    assert "lacks probes/" in finding.advice
+
+
+def test_the_command_tries_a_recipe() -> None:
+    done = doctor("--recipe", str(RECIPE), "--json")
+    assert done.returncode == 0, done.stdout
+    found = [one for one in json.loads(done.stdout) if one["section"] == "recipe"]
+    assert [one["name"] for one in found] == ["recipe", "winclip"]
+    done = doctor("--recipe", "no-such-folder")
+    assert done.returncode == 4
+    assert "not a recipe" in done.stdout
