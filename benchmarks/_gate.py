@@ -33,12 +33,17 @@ def gate_rates(runtime: Runtime, programs: int, photos: Path | None) -> dict[str
     if photos is not None:
         files = sorted(p for p in photos.rglob("*") if p.suffix.lower() in {".jpg", ".png"})
         kinds["photos"] = [lambda p=p: read_frame(p).pixels for p in files]
-    out: dict[str, Any] = {"limit": round(runtime.gate.threshold, 3)}
+    gate = runtime.gate
+    out: dict[str, Any] = {"limit": round(gate.threshold, 3), "inside": round(gate.inside, 3)}
     for kind, draws in kinds.items():
         scores = [
-            runtime.gate.score(runtime.encode_views([d() for d in draws[i : i + _CHUNK]]))
+            gate.score(runtime.encode_views([d() for d in draws[i : i + _CHUNK]]))
             for i in range(0, len(draws), _CHUNK)
         ]
-        outside = np.concatenate(scores) > runtime.gate.threshold
-        out[kind] = {"pictures": len(outside), "outside": round(float(outside.mean()), 4)}
+        found = np.concatenate(scores)
+        out[kind] = {
+            "pictures": len(found),
+            "outside": round(float((found > gate.threshold).mean()), 4),
+            "not_surely_inside": round(float((found > gate.inside).mean()), 4),
+        }
     return out

@@ -140,8 +140,7 @@ def section(series: Series, images: int) -> list[str]:
     lines = [
         f"## {series.bundle}",
         "",
-        f"| detectors | ms an image | of it the pass | ratio to {series.ids[0]} (min to max) "
-        "| GFLOP a view |",
+        f"| detectors | ms an image | the pass | ratio to {series.ids[0]} (range) | GFLOP a view |",
         "|---|---:|---:|---:|---:|",
     ]
     for k, name in enumerate(series.ids):

@@ -1,5 +1,8 @@
 """The domain gate of a bundle: does a picture belong to the world that the model was trained on?
 
+Two limits cut its score: above ``threshold`` a picture is outside; up to ``inside`` it is inside
+for certain. What lies between may be either, and is not vouched for.
+
 A linear score of what the shared pass computes anyway. It is learned together with the bundle
 (``training/gate.py`` for the embedded one) and lies beside its weights as ``gate.safetensors``.
 """
@@ -27,13 +30,14 @@ _SCHEMA = "clipvet.gate/1"
 
 @dataclass(frozen=True, eq=False)
 class DomainGate:
-    """Score above ``threshold``: outside of the bundle's world.
+    """Score above ``threshold``: outside of the bundle's world; up to ``inside``: surely in it.
 
     Attributes:
         features: names of the features that it reads, in order; see :func:`describe`.
         mean, scale, weight: float64 [D]; the score is ``bias + weight @ (x - mean) / scale``.
         bias: shifts the score, so that 0 is as likely inside as outside of what it learned from.
         threshold: exceeded by the share of pictures inside that its maker accepted.
+        inside: at most ``threshold``, and as far below it as it takes to keep others out.
     """
 
     features: tuple[str, ...]
@@ -42,6 +46,7 @@ class DomainGate:
     weight: NDArray[np.float64]
     bias: float
     threshold: float
+    inside: float
 
     @classmethod
     def read(cls, folder: Path) -> DomainGate:
@@ -60,11 +65,14 @@ class DomainGate:
                 weight=values["weight"],
                 bias=float(values["bias"][0]),
                 threshold=float(values["threshold"][0]),
+                inside=float(values["inside"][0]),
             )
             if not gate.mean.shape == gate.scale.shape == gate.weight.shape or gate.mean.ndim != 1:
                 raise ValueError("its vectors differ in length")
             if not all(np.isfinite(part).all() for part in values.values()):
                 raise ValueError("it holds a value that is not finite")
+            if gate.inside > gate.threshold:
+                raise ValueError("its limit of what is inside lies above that of what is outside")
         except (OSError, SafetensorError, KeyError, IndexError, ValueError) as error:
             raise BundleError(f"{path} is not a domain gate: {error}") from None
         return gate
@@ -77,6 +85,7 @@ class DomainGate:
             "weight": self.weight.astype(np.float32),
             "bias": np.array([self.bias], np.float32),
             "threshold": np.array([self.threshold], np.float32),
+            "inside": np.array([self.inside], np.float32),
         }
         facts = {"schema": _SCHEMA, "features": ",".join(self.features)}
         path = folder / GATE_FILE

@@ -230,6 +230,7 @@ class Engine(Closing):
                 bundle=runtime.info.id,
                 score=math.fsum(of_views) / len(of_views),
                 threshold=runtime.gate.threshold,
+                inside=runtime.gate.inside,
             )
             for of_views in scores
         ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from clipvet.detectors._detector import Query, Task
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 
-__all__ = ["DetectorSpec", "DomainScore", "RawResult", "ResultStatus"]
+__all__ = ["NEEDS_THE_WORLD", "DetectorSpec", "DomainScore", "RawResult", "ResultStatus"]
 
 ResultStatus = Literal["ok", "not_applicable", "error"]
+
+NEEDS_THE_WORLD: Final[frozenset[Task]] = frozenset({"ood", "safety", "vqa"})
+"""Tasks whose answers come from the model's knowledge of the world, not from good images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +43,29 @@ class DomainScore:
         bundle: whose gate it is.
         score: higher is further outside of the world that the bundle was trained on.
         threshold: above it the image is outside.
+        inside: up to it the image is inside for certain; at most ``threshold``.
     """
 
     bundle: str
     score: float
     threshold: float
+    inside: float
 
-    @property
-    def outside(self) -> bool:
-        """True if what the bundle says about this image means nothing."""
-        return self.score > self.threshold
+    def doubt(self, task: Task) -> str | None:
+        """Why what the bundle says about this image means nothing for a task; None if it may.
+
+        Answers that rest on what the model knows of the world (safety, OOD, VQA) take an image
+        that is inside for certain; others one that is not outside.
+        """
+        if self.score > self.threshold:
+            return self._place("is outside of", self.threshold)
+        if self.score > self.inside and task in NEEDS_THE_WORLD:
+            return self._place("is not surely inside of", self.inside)
+        return None
+
+    def _place(self, where: str, limit: float) -> str:
+        facts = f"domain gate {self.score:.3g}, limit {limit:.3g}"
+        return f"the image {where} the world of bundle {self.bundle} ({facts})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,12 @@
 """From raw results to a verdict, with reasons in words.
 
 In this order: an image that could not be decoded is ``error``; an image outside of the world of
-the bundle (its domain gate) is ``abstain``, but anomaly and quality detectors that a recipe was
-fitted for are judged by that recipe; a gate that is exceeded makes it ``abstain``; a detector that
-is exceeded makes it ``flag``; a detector that gave no score makes it ``error``; otherwise it is a
-``pass``. Without a recipe there are no thresholds, hence no verdict: None. Detectors that run
-beside a recipe and are not part of it get a verdict of their own and have no say in the image's.
+the bundle (its domain gate; for safety, OOD and VQA: not surely inside of it) is ``abstain``, but
+anomaly and quality detectors that a recipe was fitted for are judged by that recipe; a gate that is
+exceeded makes it ``abstain``; a detector that is exceeded makes it ``flag``; a detector that gave
+no score makes it ``error``; otherwise it is a ``pass``. Without a recipe there are no thresholds,
+hence no verdict: None. Detectors that run beside a recipe and are not part of it get a verdict of
+their own and have no say in the image's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.engine._results import NEEDS_THE_WORLD, RawResult
 from clipvet.detectors.recipes._calibration import Threshold, percent
 from clipvet.detectors.records._records import ImageStatus, Verdict
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "Judgement", "Threshold", "judge"]
 
-# What these say comes from the model's knowledge of the world, not from good images.
-_NEEDS_THE_WORLD = frozenset({"ood", "safety", "vqa"})
 _PRECEDENCE: tuple[Verdict, ...] = ("abstain", "flag", "error", "pass")
 
 
@@ -91,8 +90,8 @@ def judge(
 
 def _out_of_world(result: RawResult, recipe: Recipe | None) -> bool:
     """True if the bundle's gate, and not the recipe, has the last word on this result."""
-    bound = recipe is None or result.task in _NEEDS_THE_WORLD
-    return bound and result.domain is not None and result.domain.outside
+    bound = recipe is None or result.task in NEEDS_THE_WORLD
+    return bound and result.domain is not None and result.domain.doubt(result.task) is not None
 
 
 def _judge_one(result: RawResult, recipe: Recipe | None) -> Judged:
@@ -116,11 +115,7 @@ def _reason(result: RawResult, judged: Judged, recipe: Recipe | None) -> str:
         return result.error or f"{result.detector} {words}"
     if _out_of_world(result, recipe):
         assert result.domain is not None
-        return (
-            f"{result.detector}: the image is outside of the world of bundle "
-            f"{result.domain.bundle} (domain gate {result.domain.score:.3g}, "
-            f"limit {result.domain.threshold:.3g})"
-        )
+        return f"{result.detector}: {result.domain.doubt(result.task)}"
     assert judged.threshold is not None
     return (
         f"{result.detector}: {result.value:.4g} is above {judged.threshold.value:.4g}, "

@@ -165,7 +165,9 @@ def _regions(result: RawResult, recipe: Recipe | None) -> tuple[RegionFacts, ...
 
 def _domain(result: RawResult) -> DomainFacts | None:
     found = result.domain
-    return None if found is None else DomainFacts(score=found.score, threshold=found.threshold)
+    if found is None:
+        return None
+    return DomainFacts(score=found.score, threshold=found.threshold, inside=found.inside)
 
 
 def _given(query: Query | None) -> dict[str, str | tuple[str, ...]] | None:

@@ -115,6 +115,9 @@ class DomainFacts(_Part):
 
     score: float
     threshold: float
+    inside: float | None = Field(
+        default=None, description="up to it, safety, OOD and VQA answers count, too"
+    )
 
 
 class RuntimeFacts(_Part):

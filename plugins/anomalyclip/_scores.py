@@ -1,8 +1,8 @@
 """From embeddings and two prototypes to scores and to one value per patch.
 
-Sums are taken by numpy's own loops (``einsum`` without ``optimize`` is one), never by a BLAS product,
-whose rounding may depend on threads and on where an array lies: a view scores the same bits alone
-and in a batch.
+Sums are taken by numpy's own loops (``einsum`` without ``optimize`` is one), never by a BLAS
+product, whose rounding may depend on threads and on where an array lies: a view scores the same
+bits alone and in a batch.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def pixel_statistics(pixels: NDArray[np.uint8]) -> Floats:
     frequency, power = _spectrum(grey)
     counts = np.array(image.convert("L").histogram()) / SIDE**2
     jpeg = _encoded(levels[..., ::-1], ".jpg", cv2.IMWRITE_JPEG_QUALITY, 50)
-    after_jpeg = cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    after_jpeg = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1]
     ends = ((levels <= _SATURATED) | (levels >= 255 - _SATURATED)).view(np.uint8)
     return np.array(
         [
@@ -60,7 +60,7 @@ def pixel_statistics(pixels: NDArray[np.uint8]) -> Floats:
             (ends[..., 0] | ends[..., 1] | ends[..., 2]).mean(),
             _correlation(levels),
             _difference(levels, after_jpeg),
-            _difference(levels, cv2.medianBlur(levels, 3)),
+            _difference(levels, np.asarray(cv2.medianBlur(levels, 3), dtype=np.uint8)),
         ]
     )
 
@@ -135,7 +135,7 @@ def _difference(levels: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Mean absolute difference, 0..1; exact, for it is a sum of integers."""
     import cv2
 
-    return float(cv2.absdiff(levels, other).mean()) / 255
+    return float(np.mean(cv2.absdiff(levels, np.ascontiguousarray(other)))) / 255
 
 
 def _encoded(levels: NDArray[np.uint8], suffix: str, setting: int, value: int) -> NDArray[np.uint8]:

@@ -243,6 +243,7 @@ def test_every_result_carries_what_the_domain_gate_says(tiling: Tiling | None) -
             weight=np.eye(32)[0],
             bias=0.0,
             threshold=0.125,
+            inside=0.0625,
         )
 
     with engine("energy", tiling=tiling, runtime_factory=Gated) as gated:
@@ -256,7 +257,7 @@ def test_every_result_carries_what_the_domain_gate_says(tiling: Tiling | None) -
             features = FakeRuntime("fake", needs={"cls_embed"}).encode_views(views)
             expected = features["cls_embed"][:, 0].astype(float).mean()
             assert result.domain.score == pytest.approx(expected, abs=1e-6)
-            assert result.domain.outside == (result.domain.score > 0.125)
+            assert (result.domain.threshold, result.domain.inside) == (0.125, 0.0625)
             scores.append(result.domain.score)
         assert len(set(scores)) == 7
     with engine("energy", tiling=tiling) as plain:

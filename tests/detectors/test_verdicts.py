@@ -146,8 +146,9 @@ def test_a_detector_beyond_the_recipe_has_no_say_in_the_verdict() -> None:
     assert [one.verdict for one in judgement.detections] == ["pass", "error", "abstain"]
 
 
-OUTSIDE = DomainScore(bundle="mini", score=3.0, threshold=1.0)
-INSIDE = DomainScore(bundle="mini", score=1.0, threshold=1.0)
+OUTSIDE = DomainScore(bundle="mini", score=3.0, threshold=1.0, inside=-1.0)
+BETWEEN = DomainScore(bundle="mini", score=1.0, threshold=1.0, inside=-1.0)
+INSIDE = DomainScore(bundle="mini", score=-1.0, threshold=1.0, inside=-1.0)
 
 
 def placed(value: float, task: str, domain: DomainScore) -> RawResult:
@@ -160,7 +161,8 @@ def test_without_a_recipe_an_image_outside_of_the_bundle_s_world_abstains() -> N
     assert judged.reasons == (
         "a: the image is outside of the world of bundle mini (domain gate 3, limit 1)",
     )
-    assert judge([placed(0.1, "anomaly", INSIDE)], None).verdict is None
+    for within in (BETWEEN, INSIDE):
+        assert judge([placed(0.1, "anomaly", within)], None).verdict is None
 
 
 @pytest.mark.parametrize("task", ["anomaly", "quality"])
@@ -172,6 +174,10 @@ def test_images_that_a_recipe_was_fitted_for_are_judged_by_that_recipe(task: str
 @pytest.mark.parametrize("task", ["ood", "safety", "vqa"])
 def test_what_needs_the_world_never_passes_outside_of_it(task: str) -> None:
     for value in (3.0, 18.5):
-        assert judge([placed(value, task, OUTSIDE)], ONE).verdict == "abstain"
-        assert judge([placed(value, task, OUTSIDE)], None).verdict == "abstain"
+        for doubtful in (OUTSIDE, BETWEEN):
+            assert judge([placed(value, task, doubtful)], ONE).verdict == "abstain"
+            assert judge([placed(value, task, doubtful)], None).verdict == "abstain"
     assert judge([placed(3.0, task, INSIDE)], ONE).verdict == "pass"
+    assert judge([placed(3.0, task, BETWEEN)], ONE).reasons == (
+        "a: the image is not surely inside of the world of bundle mini (domain gate 1, limit -1)",
+    )

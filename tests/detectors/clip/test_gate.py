@@ -25,6 +25,7 @@ def gate_for(bundle: Bundle, *, threshold: float = 0.0, names: tuple[str, ...] =
         weight=rng.normal(size=length).astype(np.float32).astype(np.float64),
         bias=0.5,
         threshold=threshold,
+        inside=threshold - 1.0,
     )
 
 
@@ -45,6 +46,7 @@ def test_a_gate_is_read_back_and_changes_the_hash_of_its_bundle(gated: Path, gel
     assert bundle.info.sha256 != gelu.info.sha256
     assert bundle.gate is not None
     assert (bundle.gate.features, bundle.gate.threshold) == (FEATURES, 1.25)
+    assert bundle.gate.inside == 0.25
     np.testing.assert_array_equal(bundle.gate.weight, gate_for(gelu).weight)
 
 
@@ -72,7 +74,7 @@ def test_a_runtime_that_computes_less_has_no_gate(gated: Path) -> None:
         assert runtime.gate is None
 
 
-@pytest.mark.parametrize("damage", ["nan", "lengths", "schema", "missing", "truncated"])
+@pytest.mark.parametrize("damage", ["nan", "lengths", "schema", "missing", "crossed", "truncated"])
 def test_a_damaged_gate_is_refused_in_one_sentence(gated: Path, damage: str) -> None:
     path = gated / GATE_FILE
     tensors = load_file(path)
@@ -85,6 +87,8 @@ def test_a_damaged_gate_is_refused_in_one_sentence(gated: Path, damage: str) -> 
         facts["schema"] = "clipvet.gate/9"
     elif damage == "missing":
         del tensors["bias"]
+    elif damage == "crossed":
+        tensors["inside"] = tensors["threshold"] + 1
     save_file(tensors, path, metadata=facts)
     if damage == "truncated":
         path.write_bytes(path.read_bytes()[:-5])
