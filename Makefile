@@ -6,7 +6,7 @@ VENV   := .venvs
 ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow lint types format wheel bench bench-marginal bench-env mini sample-data clean
+.PHONY: help demo test test-slow lint types format wheel bench bench-marginal bench-env bench-report browser mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -54,6 +54,18 @@ types: wheel
 format: $(VENV)/test/.ready
 	$(VENV)/test/bin/ruff check --fix .
 	$(VENV)/test/bin/ruff format .
+
+## browser: Chromium for the tests of reports, where apt and root are; without it they skip
+browser:
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null && exit 0; \
+	    if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+	        apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	            --no-install-recommends chromium chromium-driver > /dev/null; \
+	    fi || echo "no Chromium could be installed: the browser tests will skip"
+
+## bench-report: how large and how fast a report of 10,000 images is
+bench-report: wheel
+	$(VENV)/test/bin/python -m benchmarks.report
 
 ## bench-env: anomalib and the open_clip that its WinCLIP works with, apart from everything else
 bench-env:

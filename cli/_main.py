@@ -21,6 +21,7 @@ __all__ = ["run_command"]
 COMMANDS: Final = {
     "run": "clipvet.cli.run",
     "fit": "clipvet.cli.fit",
+    "report": "clipvet.cli.report",
     "train": "clipvet.cli.train",
     "bundles": "clipvet.cli.bundles",
     "plugins": "clipvet.cli.plugins",

@@ -74,6 +74,9 @@ from clipvet.detectors.records._records import (
     Verdict,
     record_schema,
 )
+from clipvet.detectors.reports._facts import RunFacts
+from clipvet.detectors.reports._originals import Thumbnail, thumbnail
+from clipvet.detectors.reports._write import ReportSummary, write_report
 from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._questions import Questions
@@ -146,7 +149,9 @@ __all__ = [
     "Region",
     "RegionBox",
     "RegionFacts",
+    "ReportSummary",
     "RunConfig",
+    "RunFacts",
     "RunFolder",
     "RunSummary",
     "RuntimeFacts",
@@ -155,6 +160,7 @@ __all__ = [
     "Task",
     "Threshold",
     "ThresholdFacts",
+    "Thumbnail",
     "Tiling",
     "UnfitEnvironment",
     "UsageError",
@@ -181,7 +187,9 @@ __all__ = [
     "record_schema",
     "render_overlay",
     "run",
+    "thumbnail",
     "top_mean",
     "unit_rows",
     "write_records",
+    "write_report",
 ]

@@ -32,7 +32,7 @@ from clipvet.detectors.runs._removal import (
 )
 from clipvet.detectors.runs._walk import FoundFile
 
-__all__ = ["RUN_SCHEMA", "RunFolder", "configuration_sha256"]
+__all__ = ["RUN_SCHEMA", "RunFolder", "configuration_sha256", "list_files"]
 
 RUN_SCHEMA: Final = "clipvet.run/1"
 
@@ -135,15 +135,7 @@ class RunFolder(Closing):
     def save(self, **facts: Any) -> None:
         """Update ``run.json``, whole or not at all."""
         self.state.update(facts)
-        self.state["files"] = [name for name in OWN_FILES if (self.path / name).exists()]
-        part = self.path / (RUN + ".part")
-        text = json.dumps(self.state, indent=1, ensure_ascii=False, allow_nan=False)
-        with _room(self.path):
-            with part.open("w", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / RUN)
+        _write_state(self.path, self.state)
 
     def close(self) -> None:
         """Sync and let go."""
@@ -186,6 +178,33 @@ def configuration_sha256(configuration: Mapping[str, Any]) -> str:
     """Hash of a configuration, independent of the order of its keys."""
     text = json.dumps(configuration, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def list_files(path: Path) -> None:
+    """Have ``run.json`` list what was added; a run that is writing there does it itself."""
+    with _room(path):
+        try:
+            lock = _locked(path)
+        except UsageError:
+            return
+        try:
+            state = _read_state(path)
+            if state is not None:
+                _write_state(path, state)
+        finally:
+            os.close(lock)
+
+
+def _write_state(path: Path, state: dict[str, Any]) -> None:
+    state["files"] = [name for name in OWN_FILES if (path / name).exists()]
+    part = path / (RUN + ".part")
+    text = json.dumps(state, indent=1, ensure_ascii=False, allow_nan=False)
+    with _room(path):
+        with part.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path / RUN)
 
 
 def _kept(

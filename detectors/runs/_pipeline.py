@@ -7,13 +7,12 @@ does not grow with the number of images, and records come in the order of the fi
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
+from clipvet.detectors._in_order import in_order
 from clipvet.detectors.engine._merging import PlannedFrame
 from clipvet.detectors.engine._results import RawResult
 from clipvet.detectors.errors import FrameError
@@ -25,9 +24,6 @@ from clipvet.detectors.runs._sinks import HeatmapFiles
 from clipvet.detectors.runs._walk import FoundFile
 
 __all__ = ["Made", "make_records"]
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 _MOST_FAILURES_IN_A_BATCH = 64
 
@@ -64,24 +60,11 @@ def make_records(
     pool = ThreadPoolExecutor(threads, thread_name_prefix="clipvet")
     ahead = 2 * threads
     try:
-        decoded = _in_order(pool, partial(_decode, setup), files, ahead)
+        decoded = in_order(pool, partial(_decode, setup), files, ahead)
         scored = _scored(decoded, setup)
-        yield from _in_order(pool, partial(_finish, setup, heatmaps), scored, ahead)
+        yield from in_order(pool, partial(_finish, setup, heatmaps), scored, ahead)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _in_order(
-    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[Result]:
-    """Results in the order of the items, at most ``ahead`` of them in the making."""
-    running: deque[Future[Result]] = deque()
-    for item in items:
-        running.append(pool.submit(work, item))
-        if len(running) > ahead:
-            yield running.popleft().result()
-    while running:
-        yield running.popleft().result()
 
 
 def _decode(setup: RunSetup, found: FoundFile) -> _Decoded:

@@ -10,12 +10,32 @@ from typing import Final
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
 
-__all__ = ["FAILURES", "OWN_FILES", "RECORDS", "RUN", "record_lines", "remove_run"]
+__all__ = [
+    "FAILURES",
+    "OWN_FILES",
+    "RECORDS",
+    "REPORT_FOLDER",
+    "REPORT_MARK",
+    "REPORT_PAGE",
+    "REPORT_PICTURES",
+    "RUN",
+    "inside_pictures",
+    "is_report",
+    "record_lines",
+    "remove_report_folder",
+    "remove_run",
+]
 
 RECORDS: Final = "records.jsonl"
 FAILURES: Final = "failures.jsonl"
 RUN: Final = "run.json"
-OWN_FILES: Final = (RECORDS, FAILURES, "records.csv", "records.parquet")
+REPORT_PAGE: Final = "report.html"
+REPORT_FOLDER: Final = "report"
+REPORT_PICTURES: Final = "pictures"
+# Near the top of every report, so that a report may replace a report and nothing else.
+REPORT_MARK: Final = "clipvet.report/1"
+_REPORTS: Final = (REPORT_PAGE, f"{REPORT_FOLDER}/index.html")
+OWN_FILES: Final = (RECORDS, FAILURES, "records.csv", "records.parquet", *_REPORTS)
 _PICTURES = ("heatmaps", "overlays")
 
 
@@ -26,14 +46,39 @@ def remove_run(path: Path) -> None:
         for record in record_lines(records):
             for one in record.detections if record else ():
                 for name in (one.heatmap.file, one.heatmap.overlay) if one.heatmap else ():
-                    if name and _inside_pictures(path, name):
+                    if name and inside_pictures(path, name):
                         (path / name).unlink(missing_ok=True)
     for top in _PICTURES:
         for folder, _, _ in os.walk(path / top, topdown=False):
             if not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
+    remove_report_folder(path / REPORT_FOLDER)
     for name in (*OWN_FILES, RUN):
-        (path / name).unlink(missing_ok=True)
+        if name not in _REPORTS or is_report(path / name):
+            (path / name).unlink(missing_ok=True)
+
+
+def remove_report_folder(folder: Path) -> None:
+    """Remove the page and the pictures of a report; whatever else is there stays."""
+    page, pictures = folder / "index.html", folder / REPORT_PICTURES
+    if not is_report(page) or folder.is_symlink() or pictures.is_symlink():
+        return
+    for picture in pictures.glob("*.webp"):
+        if picture.stem.isdigit():
+            picture.unlink()
+    page.unlink()
+    for empty in (pictures, folder):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+def is_report(path: Path) -> bool:
+    """True for a page that ``write_report`` wrote."""
+    try:
+        with path.open("rb") as file:
+            return REPORT_MARK.encode() in file.read(300)
+    except OSError:
+        return False
 
 
 def record_lines(path: Path) -> Iterator[Record | None]:
@@ -46,7 +91,7 @@ def record_lines(path: Path) -> Iterator[Record | None]:
                 yield None
 
 
-def _inside_pictures(path: Path, name: str) -> bool:
+def inside_pictures(path: Path, name: str) -> bool:
     """A record is a file like any other: it must not name what is not the run's."""
     parts = Path(name).parts
     if not parts or parts[0] not in _PICTURES:

@@ -112,6 +112,7 @@ class RunReport:
     def save(self, status: Status) -> None:
         """Bring ``run.json`` up to date."""
         engine = self._setup.engine
+        recipe = self._setup.recipe_folder
         now = datetime.now(UTC)
         earlier = self._earlier
         self._folder.save(
@@ -122,6 +123,7 @@ class RunReport:
                 for name, info in engine.infos.items()
             },
             provider=engine.provider,
+            recipe_folder=None if recipe is None else str(recipe),
             sources={label: str(root) for label, root in self._walk.labels.roots.items()},
             counts=self._tally.counts(),
             ignored=dict(sorted(self._walk.ignored.items())),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class RunSetup:
     Attributes:
         engine: warm, fitted on the references if there are any.
         recipe: or None.
+        recipe_folder: where it was found.
         query: that every image is asked.
         questions: about some images, or all of them.
         reader: of files.
@@ -42,6 +44,7 @@ class RunSetup:
 
     engine: Engine
     recipe: Recipe | None
+    recipe_folder: Path | None
     query: Query
     questions: Questions | None
     reader: FileReader
@@ -99,6 +102,7 @@ def set_up(
     return RunSetup(
         engine=engine,
         recipe=recipe,
+        recipe_folder=None if config.recipe is None else config.recipe.absolute(),
         query=query,
         questions=config.questions,
         reader=reader,

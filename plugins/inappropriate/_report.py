@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from clipvet.detectors import UsageError, read_records
+from clipvet.detectors import RunFacts, UsageError, read_records, thumbnail
 from clipvet.plugins.inappropriate._dataset import Criterion, SetSummary, detection_of, summarise
 from clipvet.plugins.inappropriate._page import PAGE
 from clipvet.plugins.inappropriate._rule import ID
-from clipvet.plugins.inappropriate._thumbnails import thumbnail
 
 __all__ = ["report"]
 
@@ -52,15 +50,14 @@ def report(
     Flagged share, examples by concept (blurred), folders. Q16 is not a nudity, legality or
     child-safety filter, and an image that is not flagged is not thereby approved.
     """  # fmt: skip
-    run = _run_facts(run_folder)
+    facts = RunFacts.read(run_folder)
     target = out or run_folder / "inappropriate-report.html"
     _check_target(target)
-    records = run_folder / "records.jsonl"
-    criterion = Criterion.of(read_records(records), at)
-    summary = summarise(read_records(records), criterion, examples_each=examples)
+    criterion = Criterion.of(read_records(facts.records), at)
+    summary = summarise(read_records(facts.records), criterion, examples_each=examples)
     if not sum(summary.methods.values()):
         raise UsageError(f"{run_folder} holds no score of {ID}: run detect -d {ID} first")
-    page = _page(run, summary, criterion, clear=clear)
+    page = _page(facts, summary, criterion, clear=clear)
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -72,18 +69,6 @@ def report(
     )
 
 
-def _run_facts(folder: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads((folder / "run.json").read_text("utf-8", "surrogateescape"))
-        if facts["schema"] != "clipvet.run/1" or not isinstance(facts["sources"], dict):
-            raise ValueError("another schema")
-        return dict(facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder} is no run folder (run.json: {error}): give the --out folder of a run"
-        ) from error
-
-
 def _check_target(target: Path) -> None:
     if target.is_file():
         with target.open(encoding="utf-8", errors="replace") as file:
@@ -93,7 +78,7 @@ def _check_target(target: Path) -> None:
         raise UsageError(f"{target} exists and is no report of this kind: choose another --out")
 
 
-def _page(run: dict[str, Any], summary: SetSummary, criterion: Criterion, *, clear: bool) -> str:
+def _page(facts: RunFacts, summary: SetSummary, criterion: Criterion, *, clear: bool) -> str:
     import jinja2
 
     concepts = [
@@ -103,7 +88,7 @@ def _page(run: dict[str, Any], summary: SetSummary, criterion: Criterion, *, cle
                 {
                     "id": record.image.id,
                     "score": detection.score,
-                    "thumbnail": thumbnail(record, run["sources"], blurred=not clear),
+                    "thumbnail": thumbnail(record.image, facts, blurred=not clear),
                 }
                 for record in summary.examples(group.name)
                 if (detection := detection_of(record)) is not None
@@ -117,8 +102,8 @@ def _page(run: dict[str, Any], summary: SetSummary, criterion: Criterion, *, cle
     )
     return environment.from_string(PAGE).render(
         mark=MARK,
-        folders_of_run=[str(folder) for folder in run["sources"].values()],
-        status=run.get("status", "of unknown state"),
+        folders_of_run=[str(folder) for folder in facts.roots.values()],
+        status=facts.status,
         made=datetime.now(UTC).isoformat(timespec="minutes"),
         summary=summary,
         criterion=criterion,

@@ -82,7 +82,7 @@ def plain(page: str) -> str:
 
 
 def pictures(page: str) -> Sequence[np.ndarray]:
-    found = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    found = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))) for data in found]
 
 
@@ -158,17 +158,17 @@ def test_the_page_loads_nothing(run: Run) -> None:
     assert "default-src 'none'; img-src data:;" in page
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
     assert sources
-    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert all(source.startswith("data:image/webp;base64,") for source in sources)
 
 
 @pytest.mark.parametrize(
     ("image_id", "reason"),
     [
-        ("images/../secret.png", "not below a folder of this run"),
-        ("images/%2E%2E/secret.png", "not below a folder of this run"),
-        ("images//etc/hostname", "not below a folder of this run"),
-        ("elsewhere/x.png", "not below a folder of this run"),
-        ("images/gone.png", "cannot be read any more"),
+        ("images/../secret.png", "is not below a folder of this run"),
+        ("images/%2E%2E/secret.png", "is not below a folder of this run"),
+        ("images//etc/hostname", "is not below a folder of this run"),
+        ("elsewhere/x.png", "is not below a folder of this run"),
+        ("images/gone.png", "is no longer there"),
         ("images/other.png", "has changed since the run"),
     ],
 )

@@ -1,0 +1,33 @@
+"""Keeps the folders of the machine off a page that will be handed on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Masker"]
+
+# A path from the root of the file system, up to its last part; no part of an address or a ratio.
+_ABSOLUTE = re.compile(r"(?<![\w:/.~%+-])~?/(?:[^/\s'\"`<>|]+/)+(?=[^/\s])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Masker:
+    """Replaces absolute paths: below a source by the record's name, elsewhere by the last part.
+
+    Attributes:
+        roots: label -> folder.
+    """
+
+    roots: Mapping[str, Path]
+
+    def text(self, text: str) -> str:
+        """The text without absolute paths."""
+        by_length = sorted(self.roots.items(), key=lambda item: -len(str(item[1])))
+        for label, root in by_length:
+            shown = str(root).encode("utf-8", "backslashreplace").decode()
+            for form in {shown, str(root)} - {"/"}:
+                text = re.sub(rf"{re.escape(form)}(?=/|$|[\s:,;'\"])", lambda _, it=label: it, text)
+        return _ABSOLUTE.sub("…/", text)
