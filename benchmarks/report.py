@@ -65,9 +65,9 @@ def look(page: Path, rounds: int) -> tuple[list[float], dict[str, list[float]]]:
     for _ in range(rounds):
         with open_browser() as chrome:
             chrome.get(page.absolute().as_uri())
-            ready.append(float(chrome.execute_script(READY)))  # type: ignore[no-untyped-call]
+            ready.append(float(chrome.execute_script(READY)))
             for words, control, value in STEPS:
-                spent: Any = chrome.execute_async_script(FILTER, control, value)  # type: ignore[no-untyped-call]
+                spent: Any = chrome.execute_async_script(FILTER, control, value)
                 steps.setdefault(words, []).append(float(spent))
     return ready, steps
 

@@ -45,18 +45,18 @@ def calibrations_of(facts: RunFacts, folder: Path | None) -> Calibrations:
         return _of(recipe, words)
     own = "Scores are shown against those of the run itself"
     if not used:
-        return Calibrations(note=f"{own}: it had no recipe, and no image has a threshold.")
+        return Calibrations(note=f"{own}: it had no recipe.")
     place = facts.state.get("recipe_folder")
     try:
-        recipe = Recipe.load(Path(str(place))) if place else None
+        found = Recipe.load(Path(str(place))) if place else None
     except (RecipeError, UsageError, OSError, ValueError):
-        recipe = None
-    if recipe is None or recipe.sha256 != used:
+        found = None
+    if found is None or found.sha256 != used:
         return Calibrations(
             note=f"{own}: its recipe ({str(used)[:12]}) is not where it was, or has changed; "
             "detect report --recipe DIR finds it."
         )
-    return _of(recipe, "")
+    return _of(found, "")
 
 
 def _of(recipe: Recipe, words: str) -> Calibrations:

@@ -9,6 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from clipvet.detectors.errors import UsageError
@@ -37,7 +38,7 @@ class Cell:
     status: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Row:
     """One image.
 
@@ -47,6 +48,8 @@ class Row:
         cells: column -> what that detector said.
         text: reasons and errors, for searching.
         sensitive: a safety detector did not pass it.
+        decided_by: column of the detector that ranks it highest, among those that gave the
+            image its verdict.
     """
 
     offset: int
@@ -56,6 +59,7 @@ class Row:
     cells: dict[int, Cell]
     text: str
     sensitive: bool
+    decided_by: int | None = None
 
 
 @dataclass(kw_only=True)
@@ -189,17 +193,24 @@ def _badness(cell: Cell) -> tuple[int, float]:
 
 
 def _sort(index: Index) -> None:
-    """By verdict, then by the highest rank that one of the detectors gives the image."""
+    """By verdict, then by the highest rank that one of those who gave it gives the image."""
     ranks = [_ranks(index, column) for column in range(len(index.columns))]
 
-    def badness(row: Row) -> tuple[int, float, str]:
-        of_this = [
-            bisect_right(ranks[number], cell.score) / len(ranks[number])
-            for number, cell in row.cells.items()
-            if cell.score is not None
-        ]
-        return _ORDER.index(row.verdict), -max(of_this, default=0.0), row.id
+    def share(row: Row, number: int) -> float:
+        score = row.cells[number].score
+        if score is None:
+            return 0.0
+        # Over n + 1: the highest of three says less than the highest of a thousand.
+        return bisect_right(ranks[number], score) / (len(ranks[number]) + 1)
 
+    def badness(row: Row) -> tuple[int, float, str]:
+        rank = 0.0 if row.decided_by is None else share(row, row.decided_by)
+        return _ORDER.index(row.verdict), -rank, row.id
+
+    for row in index.rows:
+        scored = [number for number, cell in row.cells.items() if cell.score is not None]
+        deciding = [number for number in scored if row.cells[number].verdict == row.verdict]
+        row.decided_by = max(deciding or scored, key=partial(share, row), default=None)
     index.rows.sort(key=badness)
 
 

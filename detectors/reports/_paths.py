@@ -29,5 +29,6 @@ class Masker:
         for label, root in by_length:
             shown = str(root).encode("utf-8", "backslashreplace").decode()
             for form in {shown, str(root)} - {"/"}:
-                text = re.sub(rf"{re.escape(form)}(?=/|$|[\s:,;'\"])", lambda _, it=label: it, text)
+                whole = rf"{re.escape(form)}(?=/|$|[\s:,;'\"])"
+                text = re.sub(whole, label.replace("\\", r"\\"), text)
         return _ABSOLUTE.sub("…/", text)

@@ -227,4 +227,4 @@ def _row(row: Row) -> list[Any]:
         str(number): [cell.score, cell.p_value, cell.verdict, cell.status]
         for number, cell in row.cells.items()
     }
-    return [row.id, row.verdict, row.status, cells, row.text, int(row.sensitive)]
+    return [row.id, row.verdict, row.status, cells, row.text, int(row.sensitive), row.decided_by]

@@ -31,9 +31,9 @@ function heatCanvas(found, detection, pixels) {
   return canvas;
 }
 
-// The detection that a card is about: the worst answer of the detector that is looked at.
-function shownDetection(found) {
-  const own = found.detections.filter((one) => one.column === lookedAt());
+// The worst answer of the detector that the card is about.
+function shownDetection(row, found) {
+  const own = found.detections.filter((one) => one.column === columnOf(row));
   const withHeat = found.detections.filter((one) => one.heat);
   const worst = own.reduce((best, one) => (best && best.score >= one.score ? best : one), null);
   return state.detector === "" && (!worst || !worst.heat) && withHeat.length ? withHeat[0] : worst;
@@ -41,10 +41,9 @@ function shownDetection(found) {
 
 function card(row, place) {
   const found = entry(row);
-  const detection = shownDetection(found);
+  const detection = shownDetection(row, found);
   const verdict = verdictOf(row);
-  const cell = row.cells[lookedAt()];
-  const score = cell && cell[0] !== null ? number(cell[0]) : "no score";
+  const score = scoreText(row);
   const label = `${row.id}, ${WORDS[verdict]}, score ${score}`;
   const open = element("button", { type: "button", class: "open", "aria-label": label, on: { click: () => openDetail(place) } },
     stage(row, found, detection, CARD_PIXELS),
@@ -56,6 +55,13 @@ function card(row, place) {
   const mark = element("button", { type: "button", class: "mark", on: { click: () => { moveTo(place); toggleMark(row); } } });
   showMark(mark, row);
   return element("li", { class: "card", "data-number": row.number, "data-place": place }, open, mark);
+}
+
+function scoreText(row) {
+  const cell = row.cells[columnOf(row)];
+  if (!cell || cell[0] === null) return "no score";
+  const whose = report.columns.length > 1 && lookedAt() === null ? `${report.columns[columnOf(row)].id} ` : "";
+  return whose + number(cell[0]);
 }
 
 function showCards() {

@@ -23,7 +23,7 @@ function stepDetail(by) {
 function showDetail() {
   const row = current();
   const found = entry(row);
-  const first = found.detections.indexOf(shownDetection(found));
+  const first = found.detections.indexOf(shownDetection(row, found));
   shownFinding = Math.max(first, 0);
   byId("detail-id").textContent = row.id;
   byId("detail-place").textContent = `${(state.at + 1).toLocaleString("en")} of ${plural(state.list.length, "image")}`;

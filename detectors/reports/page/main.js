@@ -51,7 +51,7 @@ function listen() {
   const on = (id, event, act) => byId(id).addEventListener(event, act);
   on("search", "input", (event) => { state.search = event.target.value.trim().toLowerCase(); refresh(); });
   on("detector", "change", (event) => { state.detector = event.target.value; refresh(); });
-  on("order", "change", (event) => { state.order = event.target.value; state.at = 0; refilter(); state.at = 0; state.page = 0; showRamp(); showCards(); });
+  on("order", "change", (event) => { state.order = event.target.value; refresh(); });
   on("opacity", "input", (event) => setHeat(Number(event.target.value)));
   on("detail-opacity", "input", (event) => setHeat(Number(event.target.value)));
   on("detail-regions", "change", showRegions);

@@ -1,8 +1,8 @@
 // What is looked at: the filtered and ordered list, and the place in it.
 const PAGE_SIZE = 60;
 const report = json("report");
-const rows = report.rows.map(([id, verdict, status, cells, text, sensitive], number) => ({
-  id, verdict: verdict || "none", status, cells, text, sensitive: Boolean(sensitive), number,
+const rows = report.rows.map(([id, verdict, status, cells, text, sensitive, decidedBy], number) => ({
+  id, verdict: verdict || "none", status, cells, text, sensitive: Boolean(sensitive), decidedBy, number,
   searched: `${id}\n${text}`.toLowerCase(),
 }));
 const table = colourTable(report.colours);
@@ -15,11 +15,16 @@ const entry = (row) => json(`r${row.number}`);
 const current = () => state.list[state.at];
 const pages = () => Math.max(1, Math.ceil(state.list.length / PAGE_SIZE));
 
-// The detector that is looked at: the one chosen, else the one that is sorted by, else the first.
+// The detector that is looked at: the one chosen, else the one that is sorted by, else none.
 function lookedAt() {
   if (state.detector !== "") return Number(state.detector);
   const sorted = /^score:(\d+)$/.exec(state.order);
-  return sorted ? Number(sorted[1]) : 0;
+  return sorted ? Number(sorted[1]) : null;
+}
+
+// What a card is about: that detector, else the one that decided the image's verdict.
+function columnOf(row) {
+  return lookedAt() ?? row.decidedBy;
 }
 
 function verdictOf(row) {
@@ -53,14 +58,13 @@ function byScore(column) {
 }
 
 function refilter() {
-  const kept = current();
   state.list = rows.filter(matches);
   const sorted = /^score:(\d+)$/.exec(state.order);
   if (sorted) state.list.sort(byScore(sorted[1]));
   else if (state.order === "name") state.list.sort((a, b) => (a.id < b.id ? -1 : Number(a.id > b.id)));
   else if (state.detector !== "") state.list.sort(byScore(state.detector));
-  state.at = Math.max(0, kept ? state.list.indexOf(kept) : 0);
-  state.page = Math.floor(state.at / PAGE_SIZE);
+  state.at = 0;
+  state.page = 0;
 }
 
 function moveTo(place) {

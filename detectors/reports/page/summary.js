@@ -57,11 +57,11 @@ function fillSelects() {
 }
 
 function showRamp() {
-  const column = report.columns[lookedAt()];
-  byId("ramp").hidden = !column || !column.span;
-  if (byId("ramp").hidden) return;
-  byId("ramp-low").textContent = number(column.span[0], 3);
-  byId("ramp-high").textContent = number(column.span[1], 3);
+  const drawn = report.columns.filter((column, i) => column.span && (lookedAt() ?? i) === i);
+  byId("ramp").hidden = drawn.length === 0;
+  if (drawn.length === 0) return;
+  const ends = drawn.length === 1 ? drawn[0].span.map((end) => number(end, 3)) : ["low", "high"];
+  [byId("ramp-low").textContent, byId("ramp-high").textContent] = ends;
 }
 
 function showMissing() {
