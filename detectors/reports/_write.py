@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from clipvet.detectors._in_order import in_order
 from clipvet.detectors.errors import UnfitEnvironment
-from clipvet.detectors.heatmaps._overlays import colours
-from clipvet.detectors.records._ids import escaped
 from clipvet.detectors.reports._calibrations import Calibrations, calibrations_of
 from clipvet.detectors.reports._entries import Entry, EntryMaker
 from clipvet.detectors.reports._facts import RunFacts
-from clipvet.detectors.reports._histograms import histogram
-from clipvet.detectors.reports._index import Index, Row, read_index, record_at
+from clipvet.detectors.reports._index import read_index, record_at
 from clipvet.detectors.reports._page import page_pieces
+from clipvet.detectors.reports._page_facts import page_facts
 from clipvet.detectors.reports._paths import Masker
-from clipvet.detectors.reports._provenance import provenance
 from clipvet.detectors.reports._target import Target
 from clipvet.detectors.runs._folder import list_files
-from clipvet.detectors.runs._removal import REPORT_MARK, REPORT_PICTURES
+from clipvet.detectors.runs._removal import REPORT_PICTURES
 
 __all__ = ["ReportSummary", "write_report"]
 
@@ -147,7 +141,8 @@ def _write(
         given = zip(rows, record_at(maker.facts.records, rows), strict=True)
         made = in_order(pool, maker.make, given, 4 * threads)
         entries = _entries(made, missing, pictures)
-        facts = {**_facts(maker, calibrations), "missing": lambda: len(missing)}
+        facts = page_facts(maker.facts, maker.index, calibrations, maker.masker, blurred=maker.blur)
+        facts["missing"] = lambda: len(missing)  # known after the last entry
         with page.open("w", encoding="utf-8") as file:
             file.writelines(page_pieces(facts, entries, folder=folder))
     finally:
@@ -172,59 +167,3 @@ def _entries(
             "size": list(picture.size),
             "original": entry.from_original,
         }
-
-
-def _facts(maker: EntryMaker, calibrations: Calibrations) -> dict[str, Any]:
-    facts, index = maker.facts, maker.index
-    state = facts.state
-    notes = [
-        *([f"The run is {facts.status}: this shows what it had judged."] * (not _finished(facts))),
-        *(str(warning) for warning in state.get("warnings") or ()),
-        *(str(problem) for problem in state.get("problems") or ()),
-        *([f"{index.lost_lines} lines of the records cannot be read."] * bool(index.lost_lines)),
-    ]
-    return {
-        "mark": REPORT_MARK,
-        "title": escaped(facts.folder.absolute().name) or "run",
-        "made": datetime.now(UTC).isoformat(timespec="minutes"),
-        "version": metadata.version("clipvet"),
-        "count": len(index.rows),
-        "detectors": [column.id for column in index.columns],
-        "note": calibrations.note,
-        "notes": [maker.masker.text(note) for note in notes],
-        "sections": provenance(facts, maker.masker),
-        "report": {
-            "key": state.get("configuration_sha256"),
-            "columns": [
-                {
-                    "id": column.id,
-                    "version": column.version,
-                    "task": column.task,
-                    "span": column.span,
-                    "histogram": _histogram(index, number, calibrations),
-                }
-                for number, column in enumerate(index.columns)
-            ],
-            "thresholds": [one.model_dump() for _, one in index.thresholds],
-            "rows": [_row(row) for row in index.rows],
-            "colours": base64.b64encode(colours().tobytes()).decode(),
-            "blurred": maker.blur,
-        },
-    }
-
-
-def _finished(facts: RunFacts) -> bool:
-    return facts.status == "finished"
-
-
-def _histogram(index: Index, column: int, calibrations: Calibrations) -> dict[str, Any] | None:
-    found = histogram(index, column, calibrations.of.get(index.columns[column].id))
-    return None if found is None else found.to_json()
-
-
-def _row(row: Row) -> list[Any]:
-    cells = {
-        str(number): [cell.score, cell.p_value, cell.verdict, cell.status]
-        for number, cell in row.cells.items()
-    }
-    return [row.id, row.verdict, row.status, cells, row.text, int(row.sensitive), row.decided_by]

@@ -2,14 +2,14 @@
 const CARD_PIXELS = 240;
 
 function stage(row, found, detection, pixels) {
-  const made = element("div", { class: "stage" });
+  const made = element("span", { class: "stage" }); // spans: a button holds no blocks
   made.classList.toggle("sensitive", row.sensitive && !state.reveal && !report.blurred);
   if (found.picture) {
     const alt = found.original ? `Picture of ${row.id}` : `Overlay picture of ${row.id}`;
     made.append(element("img", { src: found.picture, alt, loading: "lazy", decoding: "async" }));
   }
   if (detection && detection.heat && (found.original || !found.picture)) made.append(heatCanvas(found, detection, pixels));
-  else if (!found.picture) made.append(element("div", { class: "without" }, without(row, found)));
+  else if (!found.picture) made.append(element("span", { class: "without" }, without(row, found)));
   if (!found.original && found.picture) made.append(element("span", { class: "tag" }, "original gone: overlay"));
   else if (!found.original && detection && detection.heat) made.append(element("span", { class: "tag" }, "original gone: heatmap"));
   return made;
@@ -47,8 +47,8 @@ function card(row, place) {
   const label = `${row.id}, ${WORDS[verdict]}, score ${score}`;
   const open = element("button", { type: "button", class: "open", "aria-label": label, on: { click: () => openDetail(place) } },
     stage(row, found, detection, CARD_PIXELS),
-    element("div", { class: "caption" },
-      element("div", { class: "line1" },
+    element("span", { class: "caption" },
+      element("span", { class: "line1" },
         element("span", { class: "verdict", "data-verdict": verdict }, WORDS[verdict]),
         element("span", { class: "score" }, score)),
       element("span", { class: "name", title: row.id }, element("bdi", {}, row.id))));

@@ -97,7 +97,7 @@ function finding(row, found, one, place) {
     one.score === null ? null : element("p", {}, element("span", { class: "big" }, number(one.score)),
       one.p === null ? "" : element("span", { class: "quiet" }, `  p = ${number(one.p, 3)}`)),
     one.score === null || !column.histogram ? null : scoreChart(column, one.score),
-    thresholdText(one),
+    thresholdText(row, one),
     one.error ? element("p", {}, one.error) : null,
     heatText(one, column),
     regionTable(one),
@@ -105,9 +105,12 @@ function finding(row, found, one, place) {
       pairs(one.domain ? [...one.details, ["domain gate", `${number(one.domain[0])}, limit ${number(one.domain[1])}`]] : one.details)) : null);
 }
 
-function thresholdText(one) {
+function thresholdText(row, one) {
   if (one.score === null) return element("p", { class: "quiet" }, one.status === "ok" ? "" : one.status.replace("_", " "));
-  if (one.threshold === null) return element("p", { class: "quiet" }, "No threshold: fit a recipe with detect fit.");
+  if (one.threshold === null) {
+    const why = row.verdict === "none" ? "No threshold: fit a recipe with detect fit." : "No threshold of its own.";
+    return element("p", { class: "quiet" }, why);
+  }
   const threshold = report.thresholds[one.threshold];
   const promise = threshold.rate === null ? "" : ` Promised rate ${number(100 * threshold.rate)} %, n = ${threshold.n}.`;
   return element("p", { class: "quiet" }, `Threshold ${number(threshold.value)}: ${threshold.origin}.${promise}`);

@@ -334,7 +334,7 @@ def test_a_run_that_goes_on(made: HandMade) -> None:
         file.write(b'{"schema": "clipvet.reco')
     page = write_report(folder).page.read_text("utf-8")
     assert "The run is running: this shows what it had judged." in page
-    assert "1 lines of the records cannot be read." in page
+    assert "Lines of records.jsonl that cannot be read: 1." in page
 
 
 def test_nothing_to_report(tmp_path: Path, made: HandMade) -> None:
