@@ -33,7 +33,8 @@ def main() -> None:
 def _save(png: bytes, name: str) -> None:
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     path = DOCS / name
-    picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    palette = picture.quantize(256, kmeans=3)
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

@@ -32,6 +32,23 @@ def test_it_exits_0_whatever_was_flagged(detect: Detect, run: Path) -> None:
     assert (run / "report.html").is_file()
 
 
+def test_from_run_to_report(detect: Detect, tmp_path: Path) -> None:
+    """A real run finds its own recipe again, and removes its report with ``--fresh``."""
+    images = RECIPE.parent / "parts" / "defect" / "wrong_colour"
+    command = ("run", images, "--recipe", RECIPE, "--out", "line", "-q")
+    assert detect(*command).returncode in (0, 1)
+    done = detect("report", "line")
+    assert done.returncode == 0
+    assert "57 good images that recipe" in done.stdout
+    page = (tmp_path / "line/report.html").read_text("utf-8")
+    assert str(RECIPE.parent) not in page
+    assert '"missing":null' in page
+    assert detect(*command).returncode in (0, 1)  # resumed, the report stays
+    assert (tmp_path / "line/report.html").is_file()
+    assert detect(*command, "--fresh").returncode in (0, 1)
+    assert not (tmp_path / "line/report.html").exists()
+
+
 def test_options(detect: Detect, run: Path, tmp_path: Path) -> None:
     done = detect("report", run, "--folder", "--blur", "--out", "page", "-q")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
