@@ -9,6 +9,7 @@ from typing import Final
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
+from clipvet.detectors.runs._regions import COCO, LABELME, labelme_name
 
 __all__ = [
     "FAILURES",
@@ -35,8 +36,9 @@ REPORT_PICTURES: Final = "pictures"
 # Near the top of every report, so that a report may replace a report and nothing else.
 REPORT_MARK: Final = "clipvet.report/1"
 _REPORTS: Final = (REPORT_PAGE, f"{REPORT_FOLDER}/index.html")
-OWN_FILES: Final = (RECORDS, FAILURES, "records.csv", "records.parquet", *_REPORTS)
-_PICTURES = ("heatmaps", "overlays")
+_TABLES: Final = ("records.csv", "records.parquet", "records.sqlite", COCO)
+OWN_FILES: Final = (RECORDS, FAILURES, *_TABLES, *_REPORTS)
+_NAMED_BY_RECORDS = ("heatmaps", "overlays", LABELME)
 
 
 def remove_run(path: Path) -> None:
@@ -44,11 +46,10 @@ def remove_run(path: Path) -> None:
     records = path / RECORDS
     if records.is_file():
         for record in record_lines(records):
-            for one in record.detections if record else ():
-                for name in (one.heatmap.file, one.heatmap.overlay) if one.heatmap else ():
-                    if name and inside_pictures(path, name):
-                        (path / name).unlink(missing_ok=True)
-    for top in _PICTURES:
+            for name in _names(record) if record else ():
+                if inside_pictures(path, name):
+                    (path / name).unlink(missing_ok=True)
+    for top in _NAMED_BY_RECORDS:
         for folder, _, _ in os.walk(path / top, topdown=False):
             if not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
@@ -91,10 +92,17 @@ def record_lines(path: Path) -> Iterator[Record | None]:
                 yield None
 
 
+def _names(record: Record) -> Iterator[str]:
+    yield labelme_name(record.image.id)
+    for one in record.detections:
+        if one.heatmap:
+            yield from filter(None, (one.heatmap.file, one.heatmap.overlay))
+
+
 def inside_pictures(path: Path, name: str) -> bool:
     """A record is a file like any other: it must not name what is not the run's."""
     parts = Path(name).parts
-    if not parts or parts[0] not in _PICTURES:
+    if not parts or parts[0] not in _NAMED_BY_RECORDS:
         return False
     top = Path(os.path.realpath(path), parts[0])
     return Path(os.path.realpath((path / name).parent)).is_relative_to(top)

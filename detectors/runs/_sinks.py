@@ -20,11 +20,12 @@ from clipvet.detectors.heatmaps._overlays import render_overlay
 from clipvet.detectors.records._files import read_records
 from clipvet.detectors.records._ids import file_stem
 from clipvet.detectors.records._records import HeatmapFacts, Record
+from clipvet.detectors.runs._sqlite import write_sqlite
 
 __all__ = ["HeatmapFiles", "HeatmapMode", "TableFormat", "check_format", "write_table"]
 
 HeatmapMode = Literal["none", "npz", "png", "overlay"]
-TableFormat = Literal["jsonl", "csv", "parquet"]
+TableFormat = Literal["jsonl", "csv", "parquet", "sqlite"]
 
 _LONGEST_SIDE = 2048
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -99,14 +100,21 @@ def check_format(table: TableFormat) -> None:
 
 
 def write_table(folder: Path, table: TableFormat) -> Path | None:
-    """Write ``records.csv`` or ``records.parquet`` from ``records.jsonl``: a row a detection."""
+    """Write ``records.csv``, ``.parquet`` or ``.sqlite`` from ``records.jsonl``, and say where.
+
+    The first two have a row a detection; see ``SQL_SCHEMA`` for the third.
+    """
     if table == "jsonl":
         return None
     path = folder / f"records.{table}"
     part = path.with_name(path.name + ".part")
-    rows = (row for record in read_records(folder / "records.jsonl") for row in _rows(record))
-    with part.open("wb") as file:
-        _write_csv(file, rows) if table == "csv" else _write_parquet(file, rows)
+    records = read_records(folder / "records.jsonl")
+    if table == "sqlite":
+        write_sqlite(part, records)
+    else:
+        rows = (row for record in records for row in _rows(record))
+        with part.open("wb") as file:
+            _write_csv(file, rows) if table == "csv" else _write_parquet(file, rows)
     part.replace(path)
     return path
 

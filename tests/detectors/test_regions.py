@@ -7,7 +7,7 @@ import pytest
 
 from clipvet.detectors.errors import MissingDependency
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
-from clipvet.detectors.heatmaps._regions import find_regions
+from clipvet.detectors.heatmaps._regions import find_outlines, find_regions
 
 
 def pixel_map(grid: np.ndarray) -> Heatmap:
@@ -66,3 +66,18 @@ def test_a_missing_opencv_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(MissingDependency, match="opencv-python-headless"):
         find_regions(pixel_map(np.ones((3, 3), np.float32)), 0.5)
+
+
+def test_an_outline_goes_around_its_region() -> None:
+    grid = np.zeros((20, 30), np.float32)
+    grid[2:9, 3:13] = 0.6  # a rectangle with a hole
+    grid[4:6, 5:7] = 0.0
+    grid[12:18, 20:23] = grid[15:18, 20:28] = 0.9  # an L
+    grid[1, 25] = 0.7  # too thin for a polygon
+    outlines = find_outlines(pixel_map(grid), 0.5)
+    assert {r.box for r in find_regions(pixel_map(grid), 0.5)} == {*outlines, (25, 1, 26, 2)}
+    assert sorted(outlines[3, 2, 13, 9]) == [(3.5, 2.5), (3.5, 8.5), (12.5, 2.5), (12.5, 8.5)]
+    bend = {(23.5, 15.5), (22.5, 14.5), (22.5, 15.5)}
+    assert len(bend & set(outlines[20, 12, 28, 18])) == 1
+    assert len(outlines[20, 12, 28, 18]) <= 7
+    assert find_outlines(pixel_map(grid), 1.0) == {}
