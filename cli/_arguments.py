@@ -7,32 +7,70 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from clipvet.detectors import DEFAULT_DETECTORS, DetectorSpec, Query, Region
+from clipvet.detectors import (
+    DEFAULT_DETECTORS,
+    DetectorSpec,
+    Query,
+    Region,
+    SourceName,
+    Watching,
+)
 from clipvet.detectors.errors import UsageError
 
-__all__ = ["query_from", "region_from", "sources_from", "specs_from"]
+__all__ = ["query_from", "region_from", "sources_from", "specs_from", "watching_from"]
 
 
-def sources_from(paths: Sequence[str], *, null: bool) -> Iterable[Path]:
-    """Files and folders, or a stream of them from stdin."""
-    listed = null or "-" in paths
-    if listed and any(path != "-" for path in paths):
-        raise UsageError("paths come from stdin or from the command line, not from both")
+def sources_from(
+    paths: Sequence[str], files_from: Path | None, *, null: bool
+) -> Iterable[SourceName]:
+    """What the command line names, or a stream of paths from stdin or a file.
+
+    Only what the command line names can be a pattern, a camera or a URL.
+    """
+    listed = files_from is not None or "-" in paths or (null and not paths)
+    if null and not listed:
+        raise UsageError("-0 tells how listed paths end: give - or --files-from with it")
+    if listed and any(path != "-" or files_from is not None for path in paths):
+        raise UsageError("paths come from a list or from the command line, not from both")
     if not listed and not paths:
         raise UsageError("no images: give files or folders (see detect run --help)")
-    return _listed(b"\0" if null else b"\n") if listed else [Path(path) for path in paths]
+    if not listed:
+        return list(paths)
+    end = b"\0" if null else b"\n"
+    if files_from is None:
+        return _listed(sys.stdin.buffer, end)
+    try:
+        return _listed(files_from.open("rb"), end)
+    except OSError as error:
+        message = f"--files-from {files_from}: cannot be read ({error.strerror})"
+        raise UsageError(message) from error
 
 
-def _listed(end: bytes) -> Iterator[Path]:
-    """Paths from stdin, as they come."""
+def _listed(file: BinaryIO, end: bytes) -> Iterator[Path]:
+    """Paths from a file, as they come; a list from Windows ends its lines in its own way."""
     rest = b""
-    while chunk := os.read(sys.stdin.fileno(), 65536):
-        *whole, rest = (rest + chunk).split(end)
-        yield from (Path(os.fsdecode(path)) for path in whole if path)
-    if rest:
-        yield Path(os.fsdecode(rest))
+    with file:
+        while chunk := os.read(file.fileno(), 65536):
+            *whole, rest = (rest + chunk).split(end)
+            yield from (_path(path) for path in whole if path.strip(b"\r"))
+    if rest.strip(b"\r"):
+        yield _path(rest)
+
+
+def _path(name: bytes) -> Path:
+    path = Path(os.fsdecode(name))
+    return path if not name.endswith(b"\r") or path.exists() else Path(os.fsdecode(name[:-1]))
+
+
+def watching_from(*, watch: bool, idle: float | None, settle: float | None) -> Watching | None:
+    """How folders are watched, from ``--watch``, ``--idle``, ``--settle``; None if they are not."""
+    if not watch:
+        if idle is not None or settle is not None:
+            raise UsageError("--idle and --settle belong to --watch: give it, too")
+        return None
+    return Watching(idle=idle) if settle is None else Watching(idle=idle, settle=settle)
 
 
 def specs_from(

@@ -49,7 +49,7 @@ class DetectGroup(TyperGroup):
         first = next((i for i, token in enumerate(args) if token not in _OPTIONS), None)
         if first is not None and args[first] not in COMMANDS:
             token = args[first]
-            if not token.startswith("-") and not os.path.lexists(token):
+            if not token.startswith("-") and not _is_source(token):
                 ctx.fail(_neither(token))
             args = [*args[:first], "run", *args[first:]]
         return super().parse_args(ctx, args)
@@ -127,6 +127,14 @@ def _command(name: str) -> Any:
     command = typer.main.get_command(target)
     command.name = name
     return command
+
+
+def _is_source(token: str) -> bool:
+    if os.path.lexists(token):
+        return True
+    from clipvet.detectors import is_source
+
+    return is_source(token)
 
 
 def _neither(token: str) -> str:

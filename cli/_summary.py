@@ -126,6 +126,7 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
 
 def _where(console: Console, summary: RunSummary) -> None:
     places = {"records": summary.out / "records.jsonl", "table": summary.table}
+    places["regions"] = summary.regions
     for name in ("overlays", "heatmaps"):
         if (summary.out / name).is_dir():
             places[{"overlays": "pictures"}.get(name, name)] = summary.out / name

@@ -1,9 +1,8 @@
-"""``detect run``: judge images of files and folders."""
+"""``detect run``: judge images, wherever they come from."""
 
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ import typer
 
 from clipvet.cli._options import (
     MACHINE,
-    VIEWS,
     WHAT,
     Artefacts,
     Batch,
@@ -27,6 +25,29 @@ from clipvet.cli._options import (
     Settings,
     Tile,
 )
+from clipvet.cli._run_options import (
+    AllFiles,
+    AsJson,
+    Every,
+    ExitZero,
+    FilesFrom,
+    Fps,
+    Fresh,
+    HeatmapMode,
+    Heatmaps,
+    Idle,
+    Null,
+    Out,
+    Paths,
+    Quiet,
+    Reconnect,
+    Regions,
+    Settle,
+    Table,
+    TableForm,
+    Verify,
+    WatchFolders,
+)
 
 if TYPE_CHECKING:
     from clipvet.detectors import Record
@@ -34,31 +55,17 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 
-class Heatmaps(StrEnum):
-    """Choices of --heatmaps."""
-
-    none = "none"
-    npz = "npz"
-    png = "png"
-    overlay = "overlay"
-
-
-class Table(StrEnum):
-    """Choices of --format."""
-
-    jsonl = "jsonl"
-    csv = "csv"
-    parquet = "parquet"
-
-
-OUTPUT = "What to write"
-
-
 def run(  # noqa: PLR0917 - Typer makes options of them
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="PATHS...", help="Images and folders; - reads paths from stdin."),
-    ] = None,
+    paths: Paths = None,
+    files_from: FilesFrom = None,
+    null: Null = False,
+    all_files: AllFiles = False,
+    watch: WatchFolders = False,
+    idle: Idle = None,
+    settle: Settle = None,
+    every: Every = None,
+    fps: Fps = None,
+    reconnect: Reconnect = 5,
     detector: Detectors = None,
     recipe: Annotated[
         Path | None,
@@ -91,64 +98,15 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     tile: Tile = None,
     overlap: Overlap = 0,
     high_bit: HighBit = None,
-    all_files: Annotated[
-        bool,
-        typer.Option(
-            "--all-files",
-            help="A record for every file, not only for images.",
-            rich_help_panel=VIEWS,
-        ),
-    ] = False,
-    null: Annotated[
-        bool,
-        typer.Option(
-            "-0", "--null", help="Read NUL-separated paths from stdin.", rich_help_panel=VIEWS
-        ),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Run folder; else ./clipvet-runs/<time>.", rich_help_panel=OUTPUT
-        ),
-    ] = None,
-    heatmaps: Annotated[
-        Heatmaps,
-        typer.Option(
-            help="npz: exact. png: 16 bits. overlay: npz and pictures.", rich_help_panel=OUTPUT
-        ),
-    ] = Heatmaps.overlay,
-    table: Annotated[
-        Table,
-        typer.Option("--format", help="A table beside records.jsonl.", rich_help_panel=OUTPUT),
-    ] = Table.jsonl,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Records on stdout, and nothing else.", rich_help_panel=OUTPUT),
-    ] = False,
-    quiet: Annotated[
-        bool,
-        typer.Option("-q", "--quiet", help="No progress, no summary.", rich_help_panel=OUTPUT),
-    ] = False,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh", help="Replace the run that is in the run folder.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify", help="On resuming, compare the content of files.", rich_help_panel=OUTPUT
-        ),
-    ] = False,
-    exit_zero: Annotated[
-        bool,
-        typer.Option(
-            "--exit-zero",
-            help="Exit 0 although images were flagged or failed.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = False,
+    out: Out = None,
+    heatmaps: Heatmaps = HeatmapMode.overlay,
+    table: Table = TableForm.jsonl,
+    regions: Regions = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    fresh: Fresh = False,
+    verify: Verify = False,
+    exit_zero: ExitZero = False,
     device: Device = DeviceName.auto,
     batch: Batch = 8,
     workers: Annotated[
@@ -160,17 +118,23 @@ def run(  # noqa: PLR0917 - Typer makes options of them
 
     An existing run folder of the same configuration is resumed.
     """  # fmt: skip
-    from clipvet.cli._arguments import query_from, region_from, sources_from, specs_from
+    from clipvet.cli._arguments import (
+        query_from,
+        region_from,
+        sources_from,
+        specs_from,
+        watching_from,
+    )
     from clipvet.cli._progress import progress_display
     from clipvet.cli._summary import print_summary
-    from clipvet.detectors import DecodePolicy, Host, Questions, RunConfig, Tiling
+    from clipvet.detectors import DecodePolicy, Host, Questions, RunConfig, Sampling, Tiling
     from clipvet.detectors import run as run_images
     from clipvet.detectors.errors import UsageError
 
     if tile is None and overlap:
         raise UsageError("--overlap belongs to --tile N: give both")
     config = RunConfig(
-        sources=sources_from(paths or [], null=null),
+        sources=sources_from(paths or [], files_from, null=null),
         out=out or _new_folder(Path("clipvet-runs")),
         specs=specs_from(detector or [], settings or [], artefact or [], recipe=recipe),
         recipe=recipe,
@@ -186,11 +150,17 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         workers=workers,
         heatmaps=heatmaps.value,
         table=table.value,
+        regions=None if regions is None else regions.value,
         fresh=fresh,
         verify=verify,
         all_files=all_files,
+        watching=watching_from(watch=watch, idle=idle, settle=settle),
+        sampling=Sampling(every=every, fps=fps),
+        reconnect=reconnect,
     )
     host = Host.load()
+    if watch and not quiet:
+        typer.echo(f"watching {', '.join(paths or [])}: Ctrl-C ends it", err=True)
     try:
         with progress_display(quiet=quiet) as progress:
             summary = run_images(

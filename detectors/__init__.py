@@ -80,11 +80,15 @@ from clipvet.detectors.reports._write import ReportSummary, write_report
 from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._questions import Questions
+from clipvet.detectors.runs._regions import RegionFormat, write_regions
 from clipvet.detectors.runs._report import Progress
 from clipvet.detectors.runs._run import run
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.runs._tally import RunSummary, WorstImage
-from clipvet.detectors.runs._walk import find_images
+from clipvet.detectors.sources._capture import Sampling
+from clipvet.detectors.sources._given import SourceName, is_source
+from clipvet.detectors.sources._walk import find_images
+from clipvet.detectors.sources._watch import Watching
 
 __all__ = [
     "Artefact",
@@ -149,13 +153,16 @@ __all__ = [
     "Region",
     "RegionBox",
     "RegionFacts",
+    "RegionFormat",
     "ReportSummary",
     "RunConfig",
     "RunFacts",
     "RunFolder",
     "RunSummary",
     "RuntimeFacts",
+    "Sampling",
     "Score",
+    "SourceName",
     "TableFormat",
     "Task",
     "Threshold",
@@ -166,6 +173,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "View",
+    "Watching",
     "WorstImage",
     "apply_mask",
     "check_free",
@@ -177,6 +185,7 @@ __all__ = [
     "fit",
     "hookimpl",
     "is_candidate",
+    "is_source",
     "judge",
     "merge_heatmaps",
     "new_plugin",
@@ -191,5 +200,6 @@ __all__ = [
     "top_mean",
     "unit_rows",
     "write_records",
+    "write_regions",
     "write_report",
 ]

@@ -14,13 +14,20 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], ahead: int
-) -> Iterator[Result]:
-    """Results in the order of the items, at most ``ahead`` of them in the making."""
+    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item | None], ahead: int
+) -> Iterator[Result | None]:
+    """Results in the order of the items, at most ``ahead`` of them in the making.
+
+    An item that is None says that the next one is not at hand: what is in the making is finished
+    and given first, and then None.
+    """
     running: deque[Future[Result]] = deque()
     for item in items:
-        running.append(pool.submit(work, item))
-        if len(running) > ahead:
+        if item is not None:
+            running.append(pool.submit(work, item))
+        while len(running) > (ahead if item is not None else 0):
             yield running.popleft().result()
+        if item is None:
+            yield None
     while running:
         yield running.popleft().result()

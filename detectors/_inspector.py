@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from clipvet.detectors._closing import Closing
 from clipvet.detectors._detector import Query
+from clipvet.detectors._in_order import in_order
 from clipvet.detectors._inspection import Inspection
 from clipvet.detectors.clip import Device
 from clipvet.detectors.engine._engine import Engine
@@ -188,15 +190,10 @@ class Inspector(Closing):
         asked one by one.
         """
         size = self.engine.batch_size
-        reading: deque[Future[_Read]] = deque()
         with ThreadPoolExecutor(min(size, _DECODERS), thread_name_prefix="clipvet") as pool:
-            for source in sources:
-                reading.append(pool.submit(self._read, source, bgr=bgr))
-                if len(reading) == 2 * size:
-                    part = [reading.popleft().result() for _ in range(size)]
-                    yield from self._inspect(part, (self._query,))
-            while reading:
-                part = [reading.popleft().result() for _ in range(min(size, len(reading)))]
+            reading = in_order(pool, partial(self._read, bgr=bgr), sources, size)
+            images = (image for image in reading if image is not None)
+            while part := list(islice(images, size)):
                 yield from self._inspect(part, (self._query,))
 
     def close(self) -> None:

@@ -176,3 +176,14 @@ def save_pictures(folder: Path, count: int, *, first: int = 0) -> Path:
 
 def ask(query: Query | None = None) -> tuple[Query, ...]:
     return (query or Query(),)
+
+
+def save_video(path: Path, count: int, *, fps: float = 10.0, codec: str = "mp4v") -> Path:
+    """A video of pictures; ``picture(n, (64, 48))`` is its frame n, as far as the codec lets it."""
+    import cv2
+
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (64, 48))
+    for number in range(count):
+        writer.write(np.ascontiguousarray(picture(number, (64, 48))[:, :, ::-1]))
+    writer.release()
+    return path

@@ -47,11 +47,11 @@ _EXPLANATIONS = (
     (b"farbfeld", 0, "this is farbfeld, which is not decoded here: convert it to PNG"),
     (b"\x93NUMPY", 0, "this is a numpy array: load it and give the array"),
     (b"\x89HDF", 0, "this is an HDF5 file: load it and give the array"),
-    (b"PK\x03\x04", 0, "this is a ZIP archive: unpack it"),
+    (b"PK\x03\x04", 0, "this is a ZIP archive: call it .zip and name it itself, or unpack it"),
     (b"\x1f\x8b", 0, "this is a gzip file: unpack it"),
-    (b"AVI ", 8, "this is a video: extract frames first"),
-    (b"ftypmp4", 4, "this is a video: extract frames first"),
-    (b"ftypisom", 4, "this is a video: extract frames first"),
+    (b"AVI ", 8, "this is a video: name it itself in a run, or extract frames"),
+    (b"ftypmp4", 4, "this is a video: name it itself in a run, or extract frames"),
+    (b"ftypisom", 4, "this is a video: name it itself in a run, or extract frames"),
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import UsageError
-from clipvet.detectors.runs._walk import Walk, check_sources
+from clipvet.detectors.sources._walk import Walk, check_sources
 
 __all__ = ["GoodImage", "GoodImages", "LeftOut", "find_good_images"]
 

@@ -22,12 +22,12 @@ class Labels:
         self.roots: dict[str, Path] = dict(roots or {})
         self._known = {str(folder): label for label, folder in self.roots.items()}
 
-    def of(self, folder: Path) -> str:
-        """The label of an absolute folder."""
+    def of(self, folder: Path, name: str | None = None) -> str:
+        """The label of an absolute folder, or of what has another name than a folder's."""
         known = self._known.get(str(folder))
         if known is not None:
             return known
-        name = label = escaped(folder.name) or "root"
+        name = label = name or escaped(folder.name) or "root"
         number = 2
         while label in self.roots:
             label = f"{name}-{number}"

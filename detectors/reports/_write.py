@@ -140,7 +140,7 @@ def _write(
         rows = maker.index.rows
         given = zip(rows, record_at(maker.facts.records, rows), strict=True)
         made = in_order(pool, maker.make, given, 4 * threads)
-        entries = _entries(made, missing, pictures)
+        entries = _entries((one for one in made if one is not None), missing, pictures)
         facts = page_facts(maker.facts, maker.index, calibrations, maker.masker, blurred=maker.blur)
         facts["missing"] = lambda: len(missing)  # known after the last entry
         with page.open("w", encoding="utf-8") as file:

@@ -19,7 +19,11 @@ from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.runs._questions import Questions
+from clipvet.detectors.runs._regions import RegionFormat
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
+from clipvet.detectors.sources._capture import Sampling
+from clipvet.detectors.sources._given import SourceName, check_watched
+from clipvet.detectors.sources._watch import Watching
 
 __all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe"]
 
@@ -28,10 +32,11 @@ DEFAULT_DETECTORS: Final = ("winclip",)
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A run over files and folders.
+    """A run over images, wherever they come from.
 
     Attributes:
-        sources: files and folders; may be a stream of them.
+        sources: files, folders, ZIP archives and videos; may be a stream of them. A text that is
+            no existing path may be a pattern (``parts/**/*.png``), ``camera:0`` or a URL.
         out: the run folder.
         specs: detectors; empty takes ``DEFAULT_DETECTORS``. Beside a recipe they are scored, too,
             but the verdict stays that of the recipe's own.
@@ -46,13 +51,17 @@ class RunConfig:
         batch_size: views per call of the encoder.
         workers: decoding threads; None is one per core, at most 8.
         heatmaps: what is written of them.
-        table: ``csv`` or ``parquet`` beside ``records.jsonl``.
+        table: ``csv``, ``parquet`` or ``sqlite`` beside ``records.jsonl``.
+        regions: of the heatmaps, as one COCO file or as LabelMe files; takes a recipe.
         fresh: replace the run that is in ``out``.
         verify: compare the content, too, of files that have a record.
         all_files: make a record for every file.
+        watching: judge what is in the folders, and then what arrives.
+        sampling: which frames of videos and cameras.
+        reconnect: how often in a row a stream that broke is opened again.
     """
 
-    sources: Iterable[Path]
+    sources: Iterable[SourceName]
     out: Path
     specs: Sequence[DetectorSpec] = ()
     recipe: Path | None = None
@@ -68,14 +77,26 @@ class RunConfig:
     workers: int | None = None
     heatmaps: HeatmapMode = "overlay"
     table: TableFormat = "jsonl"
+    regions: RegionFormat | None = None
     fresh: bool = False
     verify: bool = False
     all_files: bool = False
+    watching: Watching | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    reconnect: int = 5
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"{self.workers} workers are none: give at least 1")
+        if self.watching is not None:
+            check_watched(self.sources)
+        if self.reconnect < 0:
+            raise UsageError(
+                f"a stream cannot be opened again {self.reconnect} times: give 0 or more"
+            )
         if self.recipe is None:
+            if self.regions is not None:
+                raise UsageError("regions take a recipe: without one a map has no threshold")
             return
         fixed = {
             "a bundle": self.bundle,

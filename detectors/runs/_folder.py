@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from clipvet.detectors._closing import Closing
-from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import UnfitEnvironment, UsageError
 from clipvet.detectors.records._files import RecordWriter, cut_torn_line, write_records
-from clipvet.detectors.records._ids import path_of
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._removal import (
     FAILURES,
@@ -30,7 +28,7 @@ from clipvet.detectors.runs._removal import (
     record_lines,
     remove_run,
 )
-from clipvet.detectors.runs._walk import FoundFile
+from clipvet.detectors.sources._origin import has_changed
 
 __all__ = ["RUN_SCHEMA", "RunFolder", "configuration_sha256", "list_files"]
 
@@ -114,9 +112,9 @@ class RunFolder(Closing):
         """Label -> folder, as used in record ids so far."""
         return {label: Path(folder) for label, folder in self.state["sources"].items()}
 
-    def is_done(self, found: FoundFile) -> bool:
-        """True if a record of this file, as it was when the run was taken up, is there."""
-        return _key(found.id) in self._done
+    def is_done(self, name: str) -> bool:
+        """True if this id has a record, of the file as it was when the run was taken up."""
+        return _key(name) in self._done
 
     def add(self, record: Record) -> None:
         """Append one record, and its failures to the ledger."""
@@ -155,7 +153,11 @@ class RunFolder(Closing):
         failures = []
         dropped = 0
         for record in record_lines(path):
-            if record is None or self._known(record) or _stale(record, roots, verify=verify):
+            if (
+                record is None
+                or self._known(record)
+                or has_changed(record.image, roots, verify=verify)
+            ):
                 dropped += 1
                 continue
             self._done.add(_key(record.image.id))
@@ -171,7 +173,7 @@ class RunFolder(Closing):
         self._records = RecordWriter(path)
 
     def _known(self, record: Record) -> bool:
-        return _key(record.image.id) in self._done
+        return self.is_done(record.image.id)
 
 
 def configuration_sha256(configuration: Mapping[str, Any]) -> str:
@@ -213,26 +215,9 @@ def _kept(
     for record in record_lines(path):
         if record is None or _key(record.image.id) in seen:
             continue
-        if not _stale(record, roots, verify=verify):
+        if not has_changed(record.image, roots, verify=verify):
             seen.add(_key(record.image.id))
             yield record
-
-
-def _stale(record: Record, roots: dict[str, Path], *, verify: bool) -> bool:
-    """True if the file has changed. A file that is gone keeps its record: nothing is lost."""
-    image = record.image
-    path = path_of(image.id, roots)
-    try:
-        status = path.stat() if path is not None else None
-        if status is None:
-            return False
-        if (status.st_size, status.st_mtime_ns) != (image.size, image.mtime_ns):
-            return True
-        if verify and path is not None and image.sha256 is not None:
-            return sha256_of(path) != image.sha256
-    except OSError:
-        return False
-    return False
 
 
 @contextmanager

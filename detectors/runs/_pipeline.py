@@ -1,7 +1,7 @@
-"""From files to records: decode threads, one encoder, detectors, verdict, pictures; in order.
+"""From images to records: decode threads, one encoder, detectors, verdict, pictures; in order.
 
 Every stage pulls from the one before it and works a bounded number of images ahead, so memory
-does not grow with the number of images, and records come in the order of the files.
+does not grow with the number of images, and records come in the order of the images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clipvet.detectors.records._build import failed_record, image_facts, scored_
 from clipvet.detectors.records._records import HeatmapFacts, ImageFacts, Record
 from clipvet.detectors.runs._setup import RunSetup
 from clipvet.detectors.runs._sinks import HeatmapFiles
-from clipvet.detectors.runs._walk import FoundFile
+from clipvet.detectors.sources._source import FoundImage, NotYet
 
 __all__ = ["Made", "make_records"]
 
@@ -38,11 +38,12 @@ class Made:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Decoded:
-    """One file: its views, or why there are none."""
+    """One image: its views, or why there are none; ``later`` if it is not complete yet."""
 
-    found: FoundFile
+    found: FoundImage
     plan: PlannedFrame | None = None
     error: FrameError | None = None
+    later: bool = False
     seconds: float
 
 
@@ -54,33 +55,46 @@ class _Scored:
 
 
 def make_records(
-    files: Iterable[FoundFile], setup: RunSetup, heatmaps: HeatmapFiles, *, threads: int
-) -> Iterator[Made]:
-    """Make the record of each file, in order; pictures are on disk when a record comes out."""
+    images: Iterable[FoundImage | None], setup: RunSetup, heatmaps: HeatmapFiles, *, threads: int
+) -> Iterator[Made | None]:
+    """Make the record of each image, in order; pictures are on disk when a record comes out.
+
+    None among the images, which says that the next is not at hand yet, comes out behind the
+    records of all before it.
+    """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="clipvet")
     ahead = 2 * threads
     try:
-        decoded = in_order(pool, partial(_decode, setup), files, ahead)
+        decoded = in_order(pool, partial(_decode, setup), images, ahead)
         scored = _scored(decoded, setup)
         yield from in_order(pool, partial(_finish, setup, heatmaps), scored, ahead)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decode(setup: RunSetup, found: FoundFile) -> _Decoded:
+def _decode(setup: RunSetup, found: FoundImage) -> _Decoded:
     start = time.perf_counter()
     try:
-        plan = setup.engine.plan(setup.reader.read(found.path))
+        plan = setup.engine.plan(found.read(setup.reader))
+    except NotYet:
+        return _Decoded(found=found, later=True, seconds=time.perf_counter() - start)
     except FrameError as error:
         return _Decoded(found=found, error=error, seconds=time.perf_counter() - start)
     return _Decoded(found=found, plan=plan, seconds=time.perf_counter() - start)
 
 
-def _scored(decoded: Iterable[_Decoded], setup: RunSetup) -> Iterator[_Scored]:
-    """Encode and score as many images at a time as fill a batch of views."""
+def _scored(decoded: Iterable[_Decoded | None], setup: RunSetup) -> Iterator[_Scored | None]:
+    """Encode and score as many images at a time as fill a batch of views, or are at hand."""
     waiting: list[_Decoded] = []
     views = failures = 0
     for one in decoded:
+        if one is None:
+            yield from _score(waiting, setup)
+            yield None
+            waiting, views, failures = [], 0, 0
+            continue
+        if one.later:
+            continue
         waiting.append(one)
         views += len(one.plan.views) if one.plan else 0
         failures += one.plan is None
@@ -135,7 +149,7 @@ def _finish(setup: RunSetup, heatmaps: HeatmapFiles, scored: _Scored) -> Made:
     return Made(record=record, seconds={**seconds, "files": time.perf_counter() - start})
 
 
-def _facts(image: ImageFacts, found: FoundFile) -> ImageFacts:
+def _facts(image: ImageFacts, found: FoundImage) -> ImageFacts:
     if found.size < 0:
         return image
     return image.model_copy(update={"size": found.size, "mtime_ns": found.mtime_ns})

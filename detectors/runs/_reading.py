@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.engine._capture import captured
@@ -53,6 +55,28 @@ class FileReader:
             kind = type(error).__name__
             message = f"{escaped(str(path))}: cannot be read ({kind}: {one_line(error)})"
             raise FrameUnreadable(message) from error
+
+    def decode(
+        self,
+        content: bytes | NDArray[Any],
+        *,
+        name: str,
+        bgr: bool = False,
+        notes: Sequence[str] = (),
+    ) -> Frame:
+        """Decode an image that is no file of its own; see :meth:`read`.
+
+        Args:
+            content: bytes of an image file, or an array, see ``read_frame``.
+            name: for messages and ``Frame.source``.
+            bgr: an array's channels are in OpenCV's order.
+            notes: what is known about it.
+        """
+        try:
+            frame = read_frame(content, policy=self._policy, bgr=bgr)
+        except FrameError as error:
+            raise type(error)(f"{escaped(name)}: {error}") from error
+        return replace(frame, source=name, notes=(*notes, *frame.notes))
 
     def _by_plugin(self, path: Path, reader: Reader) -> Frame:
         if not stat.S_ISREG(path.stat().st_mode):

@@ -15,13 +15,14 @@ from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
 from clipvet.detectors.runs._setup import RunSetup
 from clipvet.detectors.runs._tally import RunSummary, Tally
-from clipvet.detectors.runs._walk import FoundFile, Walk
+from clipvet.detectors.sources._source import FoundImage, Source
 
 __all__ = ["Progress", "RunReport"]
 
 Status: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
 
 _SAVE_EVERY_S = 5.0
+_IDLE_SAVE_S = 1.0
 _PACKAGES = ("clipvet", "numpy", "Pillow", "onnxruntime", "onnxruntime-gpu", "scikit-learn")
 
 
@@ -48,7 +49,7 @@ class RunReport:
         folder: whose ``run.json`` is kept up to date.
         setup: what computes the scores.
         tally: of everything in the folder.
-        walk: that finds the files.
+        source: of the images.
         total: how many it will find.
         watch: of a run with a recipe: sees every record.
     """
@@ -58,7 +59,7 @@ class RunReport:
         folder: RunFolder,
         setup: RunSetup,
         tally: Tally,
-        walk: Walk,
+        source: Source,
         *,
         total: int | None,
         watch: LineWatch | None = None,
@@ -66,11 +67,12 @@ class RunReport:
         self._folder = folder
         self._setup = setup
         self._tally = tally
-        self._walk = walk
+        self._source = source
         self._total = total
         self._watch = watch
         self._done = 0
         self._unsynced = 0
+        self._under_way: set[str] = set()
         self._stages: dict[str, float] = {}
         self._asked: set[int] = set()
         self._start = self._saved = time.perf_counter()
@@ -78,13 +80,26 @@ class RunReport:
         self._earlier: dict[str, Any] = dict(folder.state)
         self._started = datetime.now(UTC)
 
-    def passes(self, found: FoundFile) -> bool:
-        """True, and counted, if a file has its record already."""
+    def passes(self, found: FoundImage) -> bool:
+        """True, and counted, if an image has its record already, or will have it soon."""
         if self._setup.questions is not None:
             self._asked.update(self._setup.questions.about(found.id))
-        done = self._folder.is_done(found)
+        done = self._folder.is_done(found.id)
         self._done += done
+        if found.id in self._under_way:
+            self._source.ignored["named twice"] += 1
+            self._done += 1
+            return True
+        if not done:
+            self._under_way.add(found.id)
         return done
+
+    def idle(self) -> None:
+        """No image is at hand, and all that were have their records."""
+        self._under_way.clear()
+        if self._unsynced and time.perf_counter() - self._saved > _IDLE_SAVE_S:
+            self._sync()
+            self.save("running")
 
     def before(self, made: Made) -> None:
         """Account for a record that is about to be written."""
@@ -92,13 +107,17 @@ class RunReport:
             self._stages[stage] = self._stages.get(stage, 0.0) + seconds
         self._done += 1
         self._unsynced += 1
-        if len(self._folder.state["sources"]) != len(self._walk.labels.roots):
+        self._under_way.discard(made.record.image.id)
+        if len(self._folder.state["sources"]) != len(self._source.labels.roots):
             self.save("running")  # a record's label is on disk before the record
         elif self._unsynced > self._setup.engine.batch_size:
-            self._folder.sync()
-            self._unsynced = 0
+            self._sync()
             if time.perf_counter() - self._saved > _SAVE_EVERY_S:
                 self.save("running")
+
+    def _sync(self) -> None:
+        self._folder.sync()
+        self._unsynced = 0
 
     def progress(self) -> Progress:
         """Where the run is."""
@@ -124,10 +143,11 @@ class RunReport:
             },
             provider=engine.provider,
             recipe_folder=None if recipe is None else str(recipe),
-            sources={label: str(root) for label, root in self._walk.labels.roots.items()},
+            map_thresholds=self._map_thresholds(),
+            sources={label: str(root) for label, root in self._source.labels.roots.items()},
             counts=self._tally.counts(),
-            ignored=dict(sorted(self._walk.ignored.items())),
-            problems=list(self._walk.problems),
+            ignored=dict(sorted(self._source.ignored.items())),
+            problems=list(self._source.problems),
             encoder_calls=earlier.get("encoder_calls", 0) + self._encoder_calls(),
             seconds={
                 **{stage: round(spent, 3) for stage, spent in sorted(self._stages.items())},
@@ -141,15 +161,15 @@ class RunReport:
         )
         self._saved = time.perf_counter()
 
-    def summary(self, table: Path | None) -> RunSummary:
+    def summary(self, table: Path | None, regions: Path | None) -> RunSummary:
         """The end of the run."""
         engine = self._setup.engine
         return RunSummary(
             out=self._folder.path,
             tally=self._tally,
             resumed=self._folder.resumed,
-            ignored=dict(self._walk.ignored),
-            problems=list(self._walk.problems),
+            ignored=dict(self._source.ignored),
+            problems=list(self._source.problems),
             encoder_calls=self._encoder_calls(),
             seconds=time.perf_counter() - self._start,
             stages=dict(self._stages),
@@ -158,10 +178,18 @@ class RunReport:
             provider=engine.provider,
             object=self._setup.query.object,
             table=table,
+            regions=regions,
         )
 
     def _encoder_calls(self) -> int:
         return self._setup.engine.encoder_calls - self._calls_before
+
+    def _map_thresholds(self) -> dict[str, float]:
+        """Detector -> local score above which a region was reported."""
+        recipe = self._setup.recipe
+        names = [] if recipe is None else [slot.id for slot in self._setup.engine.slots]
+        found = {name: recipe.map_threshold(name) for name in names if recipe is not None}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _warnings(self) -> list[str]:
         moved = [drift.sentence for drift in self._watch.drifts] if self._watch else []

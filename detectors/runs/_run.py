@@ -1,8 +1,9 @@
-"""A run over files and folders, into a run folder."""
+"""A run over images, into a run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 
 from clipvet.detectors.engine._engine import FeatureRuntime
 from clipvet.detectors.errors import UsageError
@@ -14,11 +15,14 @@ from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import make_records
+from clipvet.detectors.runs._regions import write_regions
 from clipvet.detectors.runs._report import Progress, RunReport
 from clipvet.detectors.runs._setup import set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles, write_table
 from clipvet.detectors.runs._tally import RunSummary, Tally
-from clipvet.detectors.runs._walk import Walk, check_sources
+from clipvet.detectors.sources._given import Given, check_watched
+from clipvet.detectors.sources._source import Source
+from clipvet.detectors.sources._watch import Watch
 
 __all__ = ["run"]
 
@@ -60,44 +64,74 @@ def run(
             config.out, setup.configuration, fresh=config.fresh, verify=config.verify, each=take
         ) as folder,
     ):
-        walk = _walk(config, host, Labels(folder.roots))
-        report = RunReport(folder, setup, tally, walk, total=total, watch=watch)
+        source = _source(config, host, Labels(folder.roots), folder.is_done)
+        report = RunReport(folder, setup, tally, source, total=total, watch=watch)
         heatmaps = HeatmapFiles(folder=folder.path, mode=config.heatmaps)
         try:
             report.save("running")
-            files = (found for found in walk if not report.passes(found))
-            for made in make_records(files, setup, heatmaps, threads=config.threads):
+            images = (found for found in source if found is None or not report.passes(found))
+            for made in make_records(images, setup, heatmaps, threads=config.threads):
+                if made is None:
+                    report.idle()
+                    continue
                 report.before(made)
                 folder.add(made.record)
                 take(made.record)
                 progress(report.progress())
             folder.sync()
-            table = write_table(config.out, config.table)
-        except BaseException as error:
-            report.save("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            table, regions = _write_sinks(config)
+        except KeyboardInterrupt:
+            report.save("interrupted")
+            if total is None:  # nobody knew an end: this is it
+                folder.sync()
+                _write_sinks(config)
+                report.save("interrupted")
+            raise
+        except BaseException:
+            report.save("failed")
             raise
         report.save("finished")
-        return report.summary(table)
+        return report.summary(table, regions)
 
 
-def _walk(config: RunConfig, host: Host, labels: Labels) -> Walk:
-    return Walk(
-        sources=config.sources,
+def _write_sinks(config: RunConfig) -> tuple[Path | None, Path | None]:
+    """What is made of all records together: the table, the regions."""
+    table = write_table(config.out, config.table)
+    return table, None if config.regions is None else write_regions(config.out, config.regions)
+
+
+def _source(
+    config: RunConfig, host: Host, labels: Labels, is_done: Callable[[str], bool]
+) -> Source:
+    def takes(path: Path) -> bool:
+        return path.suffix.lower() in host.readers or is_candidate(path)
+
+    if config.watching is not None:
+        return Watch(
+            folders=check_watched(config.sources),
+            watching=config.watching,
+            is_done=is_done,
+            all_files=config.all_files,
+            takes=takes,
+            labels=labels,
+        )
+    return Given(
+        names=config.sources,
+        sampling=config.sampling,
+        reconnect=config.reconnect,
+        is_done=is_done,
         all_files=config.all_files,
-        takes=lambda path: path.suffix.lower() in host.readers or is_candidate(path),
+        takes=takes,
         labels=labels,
     )
 
 
 def _count(config: RunConfig, host: Host) -> int | None:
-    """How many files there are, for the progress; None for a stream of them."""
-    if not isinstance(config.sources, Sequence):
-        return None
-    check_sources(config.sources)
-    walk = _walk(config, host, Labels())
-    total = sum(1 for _ in walk)
-    if not total and not walk.problems:
-        places = ", ".join(str(source) for source in config.sources)
-        passed = ", ".join(f"{count} {why}" for why, count in sorted(walk.ignored.items()))
+    """How many images there are, for the progress; None if nobody can know."""
+    source = _source(config, host, Labels(), lambda _id: False)
+    total = source.count()
+    if total == 0 and not source.problems:
+        places = ", ".join(str(name) for name in config.sources)
+        passed = ", ".join(f"{count} {why}" for why, count in sorted(source.ignored.items()))
         raise UsageError(f"no image in {places}{f' (passed over: {passed})' if passed else ''}")
     return total

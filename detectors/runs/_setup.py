@@ -22,7 +22,7 @@ from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig, describ
 from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.runs._sinks import check_format
-from clipvet.detectors.runs._walk import Walk
+from clipvet.detectors.sources._walk import Walk
 
 __all__ = ["RunSetup", "set_up"]
 

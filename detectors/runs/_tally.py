@@ -115,14 +115,15 @@ class RunSummary:
         tally: counts over everything in it.
         resumed: records that were there before.
         ignored: why -> files and folders passed over.
-        problems: folders that could not be read.
+        problems: folders that could not be read, videos and streams that broke.
         encoder_calls: views encoded for scores, over all bundles, in this call.
         seconds: wall-clock time; stages: seconds by stage, summed over threads.
         warnings: sentences for the reader.
         bundles: id -> what it is, in words.
         provider: execution provider.
         object: what the images were said to show; None if nobody said.
-        table: the csv or parquet file.
+        table: the csv, parquet or sqlite file.
+        regions: the COCO file or the folder of LabelMe files.
     """
 
     out: Path
@@ -138,6 +139,7 @@ class RunSummary:
     provider: str
     object: str | None
     table: Path | None
+    regions: Path | None = None
 
     @property
     def exit_code(self) -> int:

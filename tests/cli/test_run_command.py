@@ -107,6 +107,15 @@ def test_bad_files_give_3_and_their_reasons(detect: Detect, tiny: Path, parts: P
         (["run", ".", "--artefact", "winclip"], 2, "write id=folder"),
         (["run", ".", "--artefact", "vim=."], 2, "this run has no detector 'vim' (-d vim)"),
         (["run", ".", "--artefact", "winclip=zzz"], 2, "zzz is no folder"),
+        (["run", ".", "--idle", "1"], 2, "--idle and --settle belong to --watch"),
+        (["run", ".", "--every", "2"], 2, "frames are chosen from videos and cameras"),
+        (["run", ".", "--regions", "coco"], 2, "regions take a recipe"),
+        (["run", ".", "--files-from", "x"], 2, "not from both"),
+        (["run", "--files-from", "none"], 2, "--files-from none: cannot be read"),
+        (["run", ".", "-0"], 2, "-0 tells how listed paths end"),
+        (["run", "none", "--watch"], 2, "none is no folder: only folders can be watched"),
+        (["nothing/*.png"], 2, "nothing/*.png: no image matches this pattern"),
+        (["camera:1", "."], 2, "camera:1 never ends: run it alone"),
     ],
 )
 @pytest.mark.usefixtures("parts")
@@ -185,6 +194,8 @@ def test_help_lists_every_command_and_option_without_plugins(
         "--detector", "--recipe", "--bundle", "--set", "--object", "--classes", "--references",
         "--roi", "--tile", "--overlap", "--out", "--device", "--batch", "--workers", "--heatmaps",
         "--format", "--fresh", "--all-files", "--exit-zero", "--json", "--quiet", "--verify",
+        "--watch", "--idle", "--settle", "--every", "--fps", "--reconnect", "--files-from",
+        "--null", "--regions",
     ):  # fmt: skip
         assert option in done.stdout, option
 

@@ -18,7 +18,7 @@ from clipvet.detectors import (
     read_records,
 )
 from clipvet.detectors.runs._folder import configuration_sha256
-from clipvet.detectors.runs._walk import FoundFile, Walk
+from clipvet.detectors.sources._walk import FoundFile, Walk
 from tests.runs import save_pictures
 
 CONFIGURATION = {"detectors": ["energy"], "batch": 8}
@@ -37,7 +37,7 @@ def fill(
     with RunFolder.open(out, CONFIGURATION, fresh=fresh, verify=verify) as folder:
         made = []
         for found in walk:
-            if not folder.is_done(found):
+            if not folder.is_done(found.id):
                 folder.save(sources={k: str(v) for k, v in walk.labels.roots.items()})
                 folder.add(record(found))
                 made.append(found.id)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clipvet.detectors import UsageError
 from clipvet.detectors.records._ids import Labels, file_stem, path_of, record_id
-from clipvet.detectors.runs._walk import Walk, check_sources
+from clipvet.detectors.sources._walk import Walk, check_sources
 from tests.runs import save_pictures
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(16)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clipvet.detectors.errors import UsageError
-from clipvet.detectors.frames._frames import is_candidate
-from clipvet.detectors.records._ids import Labels, record_id
+from clipvet.detectors.frames._frames import Frame, is_candidate
+from clipvet.detectors.records._ids import record_id
+from clipvet.detectors.sources._globs import Glob
+from clipvet.detectors.sources._source import ImageReader, Source
 
-__all__ = ["FoundFile", "Walk", "check_sources", "find_images"]
+__all__ = ["FoundFile", "Walk", "check_sources", "find_images", "found_file"]
 
 _OWN_FOLDERS = {
     "run.json": (b'"clipvet.run/', "run folder"),
@@ -30,9 +31,13 @@ class FoundFile:
     size: int
     mtime_ns: int
 
+    def read(self, reader: ImageReader) -> Frame:
+        """Decode it; raises :class:`FrameError`."""
+        return reader.read(self.path)
+
 
 @dataclass(kw_only=True)
-class Walk:
+class Walk(Source):
     """Goes through files and folders: recursive, sorted, streaming.
 
     Left out and counted in :attr:`ignored`: files that are no pictures by suffix or content,
@@ -43,38 +48,51 @@ class Walk:
         sources: files and folders.
         all_files: take every file that is not a dot file.
         takes: whether a file found in a folder is worth a record.
-        labels: the first parts of the record ids.
-        ignored: why -> how many, so far.
-        problems: folders that could not be read, so far: pictures in them are not judged.
+        matching: whether a file that a pattern means is; None is ``takes``.
     """
 
-    sources: Iterable[Path]
+    sources: Iterable[Path] = ()
     all_files: bool = False
     takes: Callable[[Path], bool] = is_candidate
-    labels: Labels = field(default_factory=Labels)
-    ignored: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
+    matching: Callable[[Path], bool] | None = None
+    _roots: set[tuple[int, int]] = field(default_factory=set, init=False)
+    _named: set[str] = field(default_factory=set, init=False)
 
     def __iter__(self) -> Iterator[FoundFile]:
-        self._roots: set[tuple[int, int]] = set()
-        named: set[str] = set()
+        self._roots.clear()
+        self._named.clear()
         for source in self.sources:
-            path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() would follow links
-            if path.is_dir():
-                yield from self._folder(path)
-                continue
-            if str(path) in named:
-                self.ignored["named twice"] += 1
-                continue
-            named.add(str(path))
-            yield _found(path, record_id(self.labels.of(path.parent), path.name))
+            yield from self.take(source)
 
-    def _folder(self, root: Path) -> Iterator[FoundFile]:
-        identity = _identity(root)
-        if identity in self._roots:
+    def take(self, source: Path) -> Iterator[FoundFile]:
+        """What one source holds; a second time, nothing."""
+        path = Path(os.path.abspath(source))  # noqa: PTH100 - resolve() would follow links
+        if path.is_dir():
+            identity = _identity(path)
+            if identity in self._roots:
+                self.ignored["named twice"] += 1
+                return
+            self._roots.add(identity)
+            yield from self._folder(path)
+        elif self.named_first(path):
+            yield found_file(path, record_id(self.labels.of(path.parent), path.name))
+
+    def take_matching(self, pattern: Glob) -> Iterator[FoundFile]:
+        """The files that a pattern means, without a word about the others."""
+        if pattern.root.is_dir():
+            yield from self._folder(pattern.root, pattern)
+
+    def named_first(self, path: Path) -> bool:
+        """True the first time that a file is named; a second time is counted."""
+        if str(path) in self._named:
             self.ignored["named twice"] += 1
-            return
-        self._roots.add(identity)
+            return False
+        self._named.add(str(path))
+        return True
+
+    def _folder(self, root: Path, only: Glob | None = None) -> Iterator[FoundFile]:
+        identity = _identity(root)
+        takes = self.takes if only is None or self.matching is None else self.matching
         label = self.labels.of(root)
         real_root = os.path.realpath(root)
         seen = {identity}
@@ -83,14 +101,16 @@ class Walk:
             entry = next(pending[-1], None)
             if entry is None:
                 pending.pop()
+            elif only is not None and not _meant(only, root, entry):
+                continue
             elif entry.name.startswith("."):
                 self.ignored["hidden"] += 1
             elif _is_folder(entry):
                 if self._enters(entry, seen, real_root):
                     pending.append(self._entries(Path(entry.path)))
-            elif self.all_files or self.takes(Path(entry.path)):
+            elif self.all_files or takes(Path(entry.path)):
                 path = Path(entry.path)
-                yield _found(path, record_id(label, os.path.relpath(path, root)))
+                yield found_file(path, record_id(label, os.path.relpath(path, root)))
             else:
                 self.ignored["not an image"] += 1
 
@@ -109,7 +129,11 @@ class Walk:
             if real == real_root or real.startswith(real_root.rstrip("/") + "/"):
                 self.ignored["link to a folder of the same tree"] += 1
                 return False
-        identity = _identity(Path(entry.path))
+        try:
+            identity = _identity(Path(entry.path))
+        except OSError:
+            self.ignored["gone while it was listed"] += 1
+            return False
         if identity in seen:
             self.ignored["folder met before"] += 1
             return False
@@ -145,7 +169,8 @@ def check_sources(sources: Iterable[Path]) -> None:
             raise UsageError(f"{source}: no such file or folder")
 
 
-def _found(path: Path, name: str) -> FoundFile:
+def found_file(path: Path, name: str) -> FoundFile:
+    """A file with its size and time; -1 for both if it is gone."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -163,6 +188,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
+
+
+def _meant(only: Glob, root: Path, entry: os.DirEntry[str]) -> bool:
+    names = Path(entry.path).relative_to(root).parts
+    return only.enters(names) if _is_folder(entry) else only.matches(names)
 
 
 def _own_folder(folder: Path) -> str | None:
