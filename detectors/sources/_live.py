@@ -58,8 +58,8 @@ class Live(Source):
     first_wait: float = 1.0
 
     def __iter__(self) -> Iterator[VideoFrame | None]:
-        root = _without_secrets(self.name)
-        label = self.labels.of(root, _label(self.name))
+        shown = _without_secrets(self.name)
+        label = self.labels.of(Path(shown), _label(self.name))
         free = (number for number in itertools.count(1) if not self.is_done(f"{label}/{number:06}"))
         grabber = _Grabber(self)
         grabber.start()
@@ -71,12 +71,12 @@ class Live(Source):
                     number = next(free)
                     yield VideoFrame(
                         id=f"{label}/{number:06}",
-                        name=f"{root}, frame {number}",
+                        name=f"{shown}, frame {number}",
                         pixels=shot.pixels,
                         notes=shot.notes(),
                     )
                 elif grabber.ended is not None:
-                    self.problems.append(f"{root}: {grabber.ended}")
+                    self.problems.append(f"{escaped(shown)}: {grabber.ended}")
                     return
                 yield None  # a frame is judged at once, not when a batch of them is together
         finally:
@@ -174,18 +174,20 @@ class _Grabber(threading.Thread):
             self._change.notify_all()
 
 
-def _without_secrets(name: str) -> Path:
+def _without_secrets(name: str) -> str:
     if name.startswith(CAMERA):
-        return Path(name)
+        return name
     url = urlsplit(name)
-    return Path(f"{url.scheme}:", _host(name), url.path.lstrip("/"))
+    return f"{url.scheme}://{_host(name)}{url.path}"
 
 
 def _label(name: str) -> str:
     if name.startswith(CAMERA):
         return name.replace(":", "-")
-    return escaped("-".join([_host(name), *filter(None, urlsplit(name).path.split("/"))]))
+    parts = filter(None, urlsplit(name).path.split("/"))
+    return escaped("-".join([_host(name).replace(":", "-"), *parts]))
 
 
 def _host(name: str) -> str:
-    return urlsplit(name).netloc.rpartition("@")[2].replace(":", "-")
+    """Name and port, without user and password."""
+    return urlsplit(name).netloc.rpartition("@")[2]

@@ -90,5 +90,5 @@ def test_a_stream_that_is_not_there_is_said_and_is_3(
     assert done.returncode == 3
     assert done.stderr == ""
     words = " ".join(done.stdout.split())
-    assert "127.0.0.1-1/line3: cannot be opened: check that it is there and not in use" in words
+    assert "rtsp://127.0.0.1:1/line3: cannot be opened: check that it is there and not" in words
     assert "secret" not in words + (tmp_path / "o" / "run.json").read_text()
