@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from clipvet.detectors import Sampling, SourceName, UsageError, is_source
+from clipvet.detectors import MissingDependency, Sampling, SourceName, UsageError, is_source
 from clipvet.detectors.sources._given import Given, check_watched
 from tests.runs import save_pictures, save_video
 
@@ -89,3 +90,13 @@ def test_only_folders_are_watched(place: Path) -> None:
         check_watched(["parts", "batch.zip"])
     with pytest.raises(UsageError, match="a stream of paths cannot be watched"):
         check_watched(iter([Path("parts")]))
+
+
+def test_without_opencv_a_video_says_what_to_install(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    for name in ("clip.mp4", "camera:1"):
+        with pytest.raises(MissingDependency, match=r"reading videos.*clipvet\[cpu\]"):
+            Given(names=[name]).count()
+    assert Given(names=["batch.zip"]).count() == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +11,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from clipvet.detectors import DecodePolicy, Sampling
+from clipvet.detectors import (
+    DecodePolicy,
+    DetectorSpec,
+    Progress,
+    RunConfig,
+    Sampling,
+    read_records,
+    run,
+)
 from clipvet.detectors.records._ids import Labels
 from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.sources._live import Live, is_live
 from clipvet.detectors.sources._video import VideoFrame
-from tests.runs import picture
+from clipvet.detectors.testing import FakeRuntime
+from tests.runs import EVERYTHING, picture
 
 READER = FileReader({}, DecodePolicy())
 Serve = Callable[..., str]
@@ -147,3 +157,28 @@ def test_the_label_of_a_camera() -> None:
     live = Live(name="camera:97", reconnect=0)
     list(live)
     assert live.labels.roots == {"camera-97": Path("camera:97")}
+
+
+def test_a_run_over_a_stream_ends_on_ctrl_c_and_goes_on_with_new_numbers(
+    serve: Serve, tmp_path: Path
+) -> None:
+    config = RunConfig(
+        sources=[serve(60, every_s=0.03)], specs=(DetectorSpec(id="energy"),),
+        out=tmp_path / "run", heatmaps="none", table="csv", reconnect=0,
+    )  # fmt: skip
+
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 3:
+            raise KeyboardInterrupt
+
+    for calls in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            run(config, host=EVERYTHING, runtime_factory=FakeRuntime, progress=interrupt)
+        records = list(read_records(tmp_path / "run" / "records.jsonl"))
+        numbers = [int(record.image.id.rpartition("/")[2]) for record in records]
+        assert numbers == list(range(1, 3 * calls + 1))
+        assert all(record.status == "ok" and record.image.notes for record in records)
+        assert len((tmp_path / "run" / "records.csv").read_text().splitlines()) == len(records) + 1
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert state["status"] == "interrupted"
+    assert "secret" not in json.dumps(state)
