@@ -124,14 +124,16 @@ Every = Annotated[
 ]
 Fps = Annotated[
     float | None,
-    typer.Option(metavar="X", help="At most X frames a second of it.", rich_help_panel=SOURCES),
+    typer.Option(
+        metavar="X", help="At most X frames a second of a video or camera.", rich_help_panel=SOURCES
+    ),
 ]
 Reconnect = Annotated[
     int,
     typer.Option(
         min=0,
         metavar="N",
-        help="Open a stream that broke N times again.",
+        help="Open a broken stream again, at most N times in a row.",
         rich_help_panel=SOURCES,
     ),
 ]
