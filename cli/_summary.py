@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from clipvet.detectors import Host, RunSummary, WorstImage
+    from clipvet.detectors import Host, RunSummary, SetSummary, WorstImage
 
 __all__ = ["print_summary"]
 
@@ -105,6 +105,7 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
         )
     for detector, count in tally.not_applicable.items():
         notes.append(f"{detector} did not apply to {_count(count, 'image')}: its query is missing")
+    notes += [_sets(one) for one in summary.sets]
     if recipe is None and summary.object in (None, "object") and tally.scored:
         notes.append('detectors were told to expect an "object": say what it is with --object')
     notes += [
@@ -124,12 +125,24 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
     _where(console, summary)
 
 
+def _sets(found: SetSummary) -> str:
+    if found.error is not None:
+        return found.error
+    parts = [
+        f"{_count(count, 'group')} of {kind} images ({found.images[kind]})"
+        for kind, count in sorted(found.groups.items())
+    ]
+    return f"{found.detector}: {', '.join(parts) or 'no groups of images'}"
+
+
 def _where(console: Console, summary: RunSummary) -> None:
     places = {"records": summary.out / "records.jsonl", "table": summary.table}
     places["regions"] = summary.regions
     for name in ("overlays", "heatmaps"):
         if (summary.out / name).is_dir():
             places[{"overlays": "pictures"}.get(name, name)] = summary.out / name
+    if any(one.file for one in summary.sets):
+        places["sets"] = summary.out / "sets"
     if summary.tally.failed:
         places["failures"] = summary.out / "failures.jsonl"
     width = max(len(name) for name in places)

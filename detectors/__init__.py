@@ -14,6 +14,7 @@ from clipvet.detectors._detector import (
     Context,
     Detector,
     DetectorOptions,
+    ImageGroup,
     Query,
     QueryKind,
     Score,
@@ -84,7 +85,7 @@ from clipvet.detectors.runs._regions import RegionFormat, write_regions
 from clipvet.detectors.runs._report import Progress
 from clipvet.detectors.runs._run import run
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
-from clipvet.detectors.runs._tally import RunSummary, WorstImage
+from clipvet.detectors.runs._tally import RunSummary, SetSummary, WorstImage
 from clipvet.detectors.sources._capture import Sampling
 from clipvet.detectors.sources._given import SourceName, is_source
 from clipvet.detectors.sources._walk import find_images
@@ -128,6 +129,7 @@ __all__ = [
     "HeatmapMode",
     "Host",
     "ImageFacts",
+    "ImageGroup",
     "ImageStatus",
     "Inspection",
     "Inspector",
@@ -162,6 +164,7 @@ __all__ = [
     "RuntimeFacts",
     "Sampling",
     "Score",
+    "SetSummary",
     "SourceName",
     "TableFormat",
     "Task",

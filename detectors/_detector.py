@@ -17,7 +17,17 @@ from clipvet.detectors.frames._views import View
 if TYPE_CHECKING:
     from clipvet.detectors.clip import BundleInfo
 
-__all__ = ["Batch", "Context", "Detector", "DetectorOptions", "Query", "QueryKind", "Score", "Task"]
+__all__ = [
+    "Batch",
+    "Context",
+    "Detector",
+    "DetectorOptions",
+    "ImageGroup",
+    "Query",
+    "QueryKind",
+    "Score",
+    "Task",
+]
 
 Task = Literal["anomaly", "ood", "safety", "vqa", "quality", "dataset"]
 QueryKind = Literal["object", "classes", "question", "caption"]
@@ -92,11 +102,28 @@ class Score:
     Attributes:
         value: finite float, higher is worse; no fixed range.
         heatmap: float32 [gh, gw] over the view, higher is worse, or None.
-        details: JSON-able facts; ``details["method"]`` names the variant that ran.
+        details: JSON-able facts; ``details["method"]`` names the variant that ran, and
+            ``details["because"]``, if there is one, says in words what was found: it is shown
+            in the reason of a verdict.
     """
 
     value: float
     heatmap: NDArray[np.float32] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageGroup:
+    """Some images of a run that belong together, in the eyes of a set-level detector.
+
+    Attributes:
+        kind: an adjective that the summary counts by: ``identical``.
+        members: their places in the store that :meth:`Detector.finish` was given, from 0.
+        details: JSON-able facts.
+    """
+
+    kind: str
+    members: Sequence[int] | NDArray[np.intp]
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -131,6 +158,9 @@ class Detector(ABC):
             ``not_applicable``.
         Options: pydantic model of its options.
         learns: True if :meth:`fit`, :meth:`save` and :meth:`load` are implemented.
+        keeps: names of the details that :meth:`finish` reads of every image; a detector that
+            has some is set-level. Every score has these details. They survive a kill, for they
+            are in the records.
     """
 
     id: ClassVar[str]
@@ -140,6 +170,7 @@ class Detector(ABC):
     queries: ClassVar[frozenset[QueryKind]] = frozenset()
     Options: ClassVar[type[DetectorOptions]] = DetectorOptions
     learns: ClassVar[bool] = False
+    keeps: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, options: DetectorOptions | None = None) -> None:
         self.options = self.Options() if options is None else options
@@ -168,6 +199,21 @@ class Detector(ABC):
             when the detector's :attr:`queries` is empty. Higher is worse. The result for a
             view must not depend on the other views in the batch.
         """
+
+    def finish(self, store: Iterable[Mapping[str, Any]]) -> Iterable[ImageGroup]:
+        """Say what only all images of a run together can tell; called once, after the last.
+
+        Args:
+            store: for each image that has a score, in the order of the records, its details
+                named in :attr:`keeps` (of an image in several views, a list of each). Those of
+                a resumed run are among them. It can be read more than once, and is read from
+                disk: what is kept of it in memory should be a few bytes an image.
+
+        Returns:
+            Groups of images, written to ``sets/<id>.jsonl`` of the run folder. They have no part
+            in any verdict.
+        """
+        raise TypeError(f"detector {self.id!r} is not set-level")
 
 
 def _brief(value: object) -> str:

@@ -162,7 +162,7 @@ class Engine(Closing):
         return [
             [
                 replace(result, domain=domains[slot.group][index])
-                if slot.group in domains
+                if slot.group in domains and slot.reads
                 else result
                 for slot, of_slot in zip(self._slots, answers, strict=True)
                 for result in merge_views(slot, plan, asked[index], of_slot[index], self.region)

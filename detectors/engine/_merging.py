@@ -79,6 +79,9 @@ def _result(
     details = dict(scores[worst].details)
     if len(scores) > 1:
         details["worst_view"] = list(plan.views[worst].box)
+        # What is said about all images of a run concerns the whole of each, not its worst view.
+        kept = slot.keeps & details.keys()
+        details |= {name: [score.details.get(name) for score in scores] for name in sorted(kept)}
     try:
         heatmap = _heatmap(plan, scores, region)
     except ValueError as error:

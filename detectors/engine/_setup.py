@@ -100,6 +100,16 @@ class Slot:
         return self.entry.cls.queries
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Features that it reads."""
+        return frozenset() if self.detector is None else self.detector.needs
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """Details that it wants to see of all images of a run; empty if it is not set-level."""
+        return self.entry.cls.keeps
+
+    @property
     def detector(self) -> Detector | None:
         """The instance."""
         return None if self.guarded is None else self.guarded.detector
@@ -148,7 +158,7 @@ def build_slots(
     made = [_made(spec, host, spec.bundle or default) for spec in specs]
     for group in sorted(dict.fromkeys(slot.group for slot in made), key=lambda g: g != default):
         members = [slot for slot in made if slot.group == group]
-        needs = frozenset[str]().union(*(s.detector.needs for s in members if s.detector))
+        needs = frozenset[str]().union(*(slot.reads for slot in members))
         runtimes[group] = make_runtime(group, needs)
         _check_needs(members, runtimes[group].info)
     return [_prepared(slot, runtimes[slot.group], warn) for slot in made]
@@ -224,7 +234,7 @@ def _honest_encoder(
 
 def _check_needs(slots: Sequence[Slot], info: BundleInfo) -> None:
     for slot in slots:
-        missing = sorted((slot.detector.needs if slot.detector else frozenset()) - info.features)
+        missing = sorted(slot.reads - info.features)
         if missing:
             raise BundleError(
                 f"{slot.id} needs {', '.join(missing)}, which bundle {info.id} cannot give: "

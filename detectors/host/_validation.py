@@ -49,6 +49,7 @@ def detector_problems(cls: Any) -> list[str]:
     if not _is_subclass(options, DetectorOptions):
         problems.append(f"{name}: Options must be a subclass of clipvet.detectors.DetectorOptions")
     problems += _learning_problems(name, cls)
+    problems += _set_level_problems(name, cls)
     return problems
 
 
@@ -143,11 +144,22 @@ def _set_problems(name: str, attribute: str, value: Any, known: Collection[str])
 def _learning_problems(name: str, cls: type[Detector]) -> list[str]:
     if not cls.learns:
         return []
-    missing = [
-        method
-        for method in ("fit", "save", "load")
-        if inspect.getattr_static(cls, method) is inspect.getattr_static(Detector, method)
-    ]
+    missing = [method for method in ("fit", "save", "load") if not _implements(cls, method)]
     if not missing:
         return []
     return [f"{name} says that it learns, and does not implement {', '.join(missing)}"]
+
+
+def _set_level_problems(name: str, cls: type[Detector]) -> list[str]:
+    keeps: Any = cls.keeps
+    if isinstance(keeps, str) or not isinstance(keeps, Collection):
+        return [f"{name}: keeps must be a set of names of details, not {keeps!r}"]
+    if bool(keeps) == _implements(cls, "finish"):
+        return []
+    if keeps:
+        return [f"{name} keeps {', '.join(sorted(keeps))}, and does not implement finish"]
+    return [f"{name} implements finish: say in keeps which details it reads"]
+
+
+def _implements(cls: type[Detector], method: str) -> bool:
+    return inspect.getattr_static(cls, method) is not inspect.getattr_static(Detector, method)

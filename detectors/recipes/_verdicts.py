@@ -117,8 +117,10 @@ def _reason(result: RawResult, judged: Judged, recipe: Recipe | None) -> str:
         assert result.domain is not None
         return f"{result.detector}: {result.domain.doubt(result.task)}"
     assert judged.threshold is not None
+    because = result.details.get("because")
+    said = f"{because}; " if because and isinstance(because, str) else ""
     return (
-        f"{result.detector}: {result.value:.4g} is above {judged.threshold.value:.4g}, "
+        f"{result.detector}: {said}{result.value:.4g} is above {judged.threshold.value:.4g}, "
         f"the limit that keeps false alarms at {percent(judged.threshold.rate)} "
         f"(n = {judged.threshold.n})"
     )

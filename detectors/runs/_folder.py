@@ -22,9 +22,9 @@ from clipvet.detectors.records._files import RecordWriter, cut_torn_line, write_
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._removal import (
     FAILURES,
-    OWN_FILES,
     RECORDS,
     RUN,
+    own_files,
     record_lines,
     remove_run,
 )
@@ -87,7 +87,7 @@ class RunFolder(Closing):
         try:
             state = _read_state(path)
             if state is not None and fresh:
-                remove_run(path)
+                remove_run(path, state)
                 state = None
             elif state is not None:
                 _check_same(path, state, configuration)
@@ -198,7 +198,7 @@ def list_files(path: Path) -> None:
 
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
-    state["files"] = [name for name in OWN_FILES if (path / name).exists()]
+    state["files"] = own_files(path, state)
     part = path / (RUN + ".part")
     text = json.dumps(state, indent=1, ensure_ascii=False, allow_nan=False)
     with _room(path):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
@@ -13,15 +13,16 @@ from clipvet.detectors.runs._regions import COCO, LABELME, labelme_name
 
 __all__ = [
     "FAILURES",
-    "OWN_FILES",
     "RECORDS",
     "REPORT_FOLDER",
     "REPORT_MARK",
     "REPORT_PAGE",
     "REPORT_PICTURES",
     "RUN",
+    "SETS",
     "inside_pictures",
     "is_report",
+    "own_files",
     "record_lines",
     "remove_report_folder",
     "remove_run",
@@ -35,28 +36,43 @@ REPORT_FOLDER: Final = "report"
 REPORT_PICTURES: Final = "pictures"
 # Near the top of every report, so that a report may replace a report and nothing else.
 REPORT_MARK: Final = "clipvet.report/1"
+SETS: Final = "sets"
 _REPORTS: Final = (REPORT_PAGE, f"{REPORT_FOLDER}/index.html")
 _TABLES: Final = ("records.csv", "records.parquet", "records.sqlite", COCO)
-OWN_FILES: Final = (RECORDS, FAILURES, *_TABLES, *_REPORTS)
 _NAMED_BY_RECORDS = ("heatmaps", "overlays", LABELME)
 
 
-def remove_run(path: Path) -> None:
-    """Remove what a run has written, ``run.json`` last; whatever else is there stays."""
+def own_files(path: Path, state: Mapping[str, Any]) -> list[str]:
+    """Those files of a run, beside ``run.json`` and the pictures, that are there."""
+    sets = state.get("sets")
+    listed = [one.get("file") for one in sets.values()] if isinstance(sets, dict) else []
+    names = [RECORDS, FAILURES, *_TABLES, *_REPORTS]
+    names += [name for name in listed if name and _inside(path, name, (SETS,))]
+    return [name for name in names if (path / name).is_file()]
+
+
+def remove_run(path: Path, state: Mapping[str, Any]) -> None:
+    """Remove what a run has written, ``run.json`` last; whatever else is there stays.
+
+    Args:
+        path: the run folder.
+        state: what its ``run.json`` says.
+    """
     records = path / RECORDS
     if records.is_file():
         for record in record_lines(records):
             for name in _names(record) if record else ():
                 if inside_pictures(path, name):
                     (path / name).unlink(missing_ok=True)
-    for top in _NAMED_BY_RECORDS:
+    remove_report_folder(path / REPORT_FOLDER)
+    for name in own_files(path, state):
+        if name not in _REPORTS or is_report(path / name):
+            (path / name).unlink()
+    for top in (*_NAMED_BY_RECORDS, SETS):
         for folder, _, _ in os.walk(path / top, topdown=False):
             if not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
-    remove_report_folder(path / REPORT_FOLDER)
-    for name in (*OWN_FILES, RUN):
-        if name not in _REPORTS or is_report(path / name):
-            (path / name).unlink(missing_ok=True)
+    (path / RUN).unlink(missing_ok=True)
 
 
 def remove_report_folder(folder: Path) -> None:
@@ -92,6 +108,11 @@ def record_lines(path: Path) -> Iterator[Record | None]:
                 yield None
 
 
+def inside_pictures(path: Path, name: str) -> bool:
+    """True if a record's name for a picture leads to a file of the run."""
+    return _inside(path, name, _NAMED_BY_RECORDS)
+
+
 def _names(record: Record) -> Iterator[str]:
     yield labelme_name(record.image.id)
     for one in record.detections:
@@ -99,10 +120,10 @@ def _names(record: Record) -> Iterator[str]:
             yield from filter(None, (one.heatmap.file, one.heatmap.overlay))
 
 
-def inside_pictures(path: Path, name: str) -> bool:
+def _inside(path: Path, name: str, folders: Collection[str]) -> bool:
     """A record is a file like any other: it must not name what is not the run's."""
     parts = Path(name).parts
-    if not parts or parts[0] not in _NAMED_BY_RECORDS:
+    if not parts or parts[0] not in folders:
         return False
     top = Path(os.path.realpath(path), parts[0])
     return Path(os.path.realpath((path / name).parent)).is_relative_to(top)

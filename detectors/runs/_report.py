@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,7 +15,7 @@ from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
 from clipvet.detectors.runs._setup import RunSetup
-from clipvet.detectors.runs._tally import RunSummary, Tally
+from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
 from clipvet.detectors.sources._source import FoundImage, Source
 
 __all__ = ["Progress", "RunReport"]
@@ -128,7 +129,7 @@ class RunReport:
             failed=self._tally.failed,
         )
 
-    def save(self, status: Status) -> None:
+    def save(self, status: Status, **facts: Any) -> None:
         """Bring ``run.json`` up to date."""
         engine = self._setup.engine
         recipe = self._setup.recipe_folder
@@ -158,11 +159,20 @@ class RunReport:
             finished=now.isoformat(timespec="seconds") if status == "finished" else None,
             drift=[asdict(drift) for drift in self._watch.drifts] if self._watch else [],
             warnings=[*self._warnings(), *(self._unasked() if status == "finished" else ())],
+            **facts,
         )
         self._saved = time.perf_counter()
 
-    def summary(self, table: Path | None, regions: Path | None) -> RunSummary:
-        """The end of the run."""
+    def summary(
+        self, table: Path | None, regions: Path | None, sets: Sequence[SetSummary]
+    ) -> RunSummary:
+        """The end of the run.
+
+        Args:
+            table: that was written, if one was asked for.
+            regions: likewise.
+            sets: what set-level detectors said.
+        """
         engine = self._setup.engine
         return RunSummary(
             out=self._folder.path,
@@ -179,6 +189,7 @@ class RunReport:
             object=self._setup.query.object,
             table=table,
             regions=regions,
+            sets=tuple(sets),
         )
 
     def _encoder_calls(self) -> int:

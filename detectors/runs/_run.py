@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from clipvet.detectors.engine._engine import FeatureRuntime
+from clipvet.detectors.engine._setup import Slot
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import is_candidate
 from clipvet.detectors.host._host import Host
@@ -17,9 +20,10 @@ from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import make_records
 from clipvet.detectors.runs._regions import write_regions
 from clipvet.detectors.runs._report import Progress, RunReport
+from clipvet.detectors.runs._sets import finish_sets
 from clipvet.detectors.runs._setup import set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles, write_table
-from clipvet.detectors.runs._tally import RunSummary, Tally
+from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
 from clipvet.detectors.sources._given import Given, check_watched
 from clipvet.detectors.sources._source import Source
 from clipvet.detectors.sources._watch import Watch
@@ -79,25 +83,32 @@ def run(
                 take(made.record)
                 progress(report.progress())
             folder.sync()
-            table, regions = _write_sinks(config)
+            table, regions, sets = _write_sinks(config, setup.engine.slots)
         except KeyboardInterrupt:
             report.save("interrupted")
             if total is None:  # nobody knew an end: this is it
                 folder.sync()
-                _write_sinks(config)
-                report.save("interrupted")
+                _, _, sets = _write_sinks(config, setup.engine.slots)
+                report.save("interrupted", sets=_by_detector(sets))
             raise
         except BaseException:
             report.save("failed")
             raise
-        report.save("finished")
-        return report.summary(table, regions)
+        report.save("finished", sets=_by_detector(sets))
+        return report.summary(table, regions, sets)
 
 
-def _write_sinks(config: RunConfig) -> tuple[Path | None, Path | None]:
-    """What is made of all records together: the table, the regions."""
+def _write_sinks(
+    config: RunConfig, slots: Sequence[Slot]
+) -> tuple[Path | None, Path | None, Sequence[SetSummary]]:
+    """What is made of all records together: the table, the regions, what only a set can tell."""
     table = write_table(config.out, config.table)
-    return table, None if config.regions is None else write_regions(config.out, config.regions)
+    regions = None if config.regions is None else write_regions(config.out, config.regions)
+    return table, regions, finish_sets(config.out, slots)
+
+
+def _by_detector(sets: Sequence[SetSummary]) -> dict[str, dict[str, Any]]:
+    return {one.detector: asdict(one) for one in sets}
 
 
 def _source(

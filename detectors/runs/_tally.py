@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clipvet.detectors.records._records import Record
 
-__all__ = ["RunSummary", "Tally", "WorstImage"]
+__all__ = ["RunSummary", "SetSummary", "Tally", "WorstImage"]
 
 _KEPT = 5
 
@@ -107,6 +107,25 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SetSummary:
+    """What a set-level detector said about all images of a run.
+
+    Attributes:
+        detector: its id.
+        file: of the groups, in the run folder; None if it failed.
+        groups: kind -> how many groups.
+        images: kind -> how many images are in them.
+        error: why there is no file.
+    """
+
+    detector: str
+    file: str | None = None
+    groups: dict[str, int] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSummary:
     """The end of a run.
 
@@ -124,6 +143,7 @@ class RunSummary:
         object: what the images were said to show; None if nobody said.
         table: the csv, parquet or sqlite file.
         regions: the COCO file or the folder of LabelMe files.
+        sets: of each set-level detector.
     """
 
     out: Path
@@ -140,10 +160,11 @@ class RunSummary:
     object: str | None
     table: Path | None
     regions: Path | None = None
+    sets: tuple[SetSummary, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """3 if something failed, else 1 if something was flagged, else 0."""
-        if self.tally.failed or self.problems:
+        if self.tally.failed or self.problems or any(one.error for one in self.sets):
             return 3
         return 1 if self.tally.flagged else 0

@@ -27,7 +27,7 @@ from clipvet.detectors.engine._setup import open_runtime
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginSource
-from clipvet.detectors.testing._checks import CHECKS, LEARNING_CHECKS, PAIR_CHECKS
+from clipvet.detectors.testing._checks import CHECKS, LEARNING_CHECKS, PAIR_CHECKS, SET_CHECKS
 from clipvet.detectors.testing._fake_runtime import FakeRuntime
 from clipvet.detectors.testing._subject import DEFAULT_QUERY, FeatureSource, Subject, textures
 
@@ -97,7 +97,8 @@ def detector_checks(
         runtime: a real one, opened with the detector's needs; None means ``FakeRuntime``.
 
     Returns:
-        checks in a fixed order; those of fit, save and load only if the class ``learns``.
+        checks in a fixed order; those of fit, save and load only if the class ``learns``,
+        those of finish only if it ``keeps`` something.
     """
     model = detector_class.Options
     if options is None or isinstance(options, Mapping):
@@ -116,6 +117,8 @@ def detector_checks(
     functions = [*CHECKS]
     if detector_class.learns and artefact is None:
         functions += LEARNING_CHECKS
+    if detector_class.keeps:
+        functions += SET_CHECKS
     if pair is not None:
         functions += PAIR_CHECKS
     return [

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from clipvet.detectors._detector import Score
+from clipvet.detectors._detector import ImageGroup, Score
 from clipvet.detectors.errors import ArtefactMissing
 from clipvet.detectors.host._validation import detector_problems
 from clipvet.detectors.testing._subject import Subject
 
-__all__ = ["CHECKS", "LEARNING_CHECKS", "PAIR_CHECKS"]
+__all__ = ["CHECKS", "LEARNING_CHECKS", "PAIR_CHECKS", "SET_CHECKS"]
 
 PICKLE_SUFFIXES = {".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt", ".npy", ".npz"}
 
@@ -194,8 +194,7 @@ def save_load_round_trip(subject: Subject) -> None:
         fitted.save(Path(folder))
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
         for path in files:
-            head = path.read_bytes()[:2]
-            pickled = path.suffix in PICKLE_SUFFIXES or (head[:1] == b"\x80" and head[1:] < b"\x06")
+            pickled = path.suffix in PICKLE_SUFFIXES or _begins_like_a_pickle(path)
             assert not pickled, f"{path.name} can run code when read: write safetensors and JSON"
         loaded = subject.cls(subject.options)
         loaded.load(Path(folder))
@@ -208,6 +207,28 @@ def higher_is_worse(subject: Subject) -> None:
     """The bad picture of the given pair scores above the good one."""
     good, bad = (scores[0].value for scores in subject.ready().score(subject.pair_batch()))
     assert bad > good, f"the bad picture scores {bad:.6g}, the good one {good:.6g}"
+
+
+def kept_details_are_there(subject: Subject) -> None:
+    """Every score has the details that finish() will read."""
+    for score in subject.scores():
+        missing = sorted(subject.cls.keeps - score.details.keys())
+        assert not missing, f"details lack {', '.join(missing)}, which keeps names"
+
+
+def groups_are_of_the_images(subject: Subject) -> None:
+    """finish() takes any number of images, none included, and gives sound groups of them."""
+    details = [score.details for score in subject.scores()]
+    kept = json.loads(json.dumps([{name: d[name] for name in subject.cls.keeps} for d in details]))
+    for store in ([], kept, kept + kept):
+        for group in subject.ready().finish(store):
+            assert isinstance(group, ImageGroup), f"{group!r} is not an ImageGroup"
+            assert group.kind, "a group has no kind"
+            json.dumps(dict(group.details), allow_nan=False)
+            places = [int(place) for place in group.members]
+            assert places, "a group is empty"
+            outside = [place for place in places if not 0 <= place < len(store)]
+            assert not outside, f"places {outside} of a store of {len(store)} images"
 
 
 CHECKS = (
@@ -229,6 +250,13 @@ CHECKS = (
 )
 LEARNING_CHECKS = (unfitted_says_so, fit_streams_and_repeats, save_load_round_trip)
 PAIR_CHECKS = (higher_is_worse,)
+SET_CHECKS = (kept_details_are_there, groups_are_of_the_images)
+
+
+def _begins_like_a_pickle(path: Path) -> bool:
+    """Its first byte, then a protocol from 2 on; a safetensors file may begin so by chance."""
+    head = path.read_bytes()[:9]
+    return head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05" and head[8:] != b"{"
 
 
 def _same(left: list[list[Score]], right: list[list[Score]]) -> bool:

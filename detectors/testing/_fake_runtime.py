@@ -80,6 +80,8 @@ class FakeRuntime(Closing):
 
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of any number of views: one float32 array for each name in ``needs``."""
+        if not self.needs:
+            return {}
         with self._lock:
             self.encoder_calls += len(views)
         encoded = [_features(view) for view in views]

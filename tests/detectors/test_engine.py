@@ -12,12 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from clipvet.detectors import (
+    Batch,
     DetectorSpec,
     Engine,
     Frame,
     Query,
     RawResult,
     Region,
+    Score,
     Tiling,
     UsageError,
     read_frame,
@@ -25,7 +27,7 @@ from clipvet.detectors import (
 from clipvet.detectors.clip import DomainGate
 from clipvet.detectors.errors import DetectorError, FrameRefused
 from clipvet.detectors.testing import FakeRuntime
-from tests.runs import EVERYTHING, ask, frame
+from tests.runs import EVERYTHING, Energy, ask, frame, host
 
 FRAMES = [frame(seed) for seed in range(7)]
 
@@ -233,19 +235,38 @@ def test_many_threads_score_the_same() -> None:
     assert sys.stdout is out
 
 
+class Gated(FakeRuntime):
+    gate = DomainGate(
+        features=("cls_embed",),
+        mean=np.zeros(32),
+        scale=np.ones(32),
+        weight=np.eye(32)[0],
+        bias=0.0,
+        threshold=0.125,
+        inside=0.0625,
+    )
+
+
+def test_the_domain_gate_has_no_say_in_what_reads_pixels_alone() -> None:
+    class Pixels(Energy):
+        id = "pixels"
+        needs = frozenset[str]()
+
+        def score(self, batch: Batch) -> list[list[Score]]:
+            return [[Score(value=float(view.pixels.mean()))] for view in batch.views]
+
+    both = host(Energy, Pixels)
+    with engine("energy", "pixels", host=both, runtime_factory=Gated) as gated:
+        for energy, pixels in gated.score(FRAMES, [ask()] * 7):
+            assert energy.domain is not None
+            assert pixels.domain is None
+    with engine("pixels", host=both) as alone:
+        alone.score(FRAMES, [ask()] * 7)
+        assert alone.encoder_calls == 0
+
+
 @pytest.mark.parametrize("tiling", [None, Tiling(16, 4)])
 def test_every_result_carries_what_the_domain_gate_says(tiling: Tiling | None) -> None:
-    class Gated(FakeRuntime):
-        gate = DomainGate(
-            features=("cls_embed",),
-            mean=np.zeros(32),
-            scale=np.ones(32),
-            weight=np.eye(32)[0],
-            bias=0.0,
-            threshold=0.125,
-            inside=0.0625,
-        )
-
     with engine("energy", tiling=tiling, runtime_factory=Gated) as gated:
         together = gated.score(FRAMES, [ask()] * 7)
         scores = []

@@ -22,10 +22,21 @@ from clipvet.detectors.testing import (
     run_checks,
     textures,
 )
+from clipvet.detectors.testing._checks import _begins_like_a_pickle
 
 pytest_plugins = ["clipvet.detectors.testing.pytest_plugin"]
 
 SIZES = {"V": 3, "W": 48, "E": 32, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
+
+
+def test_a_safetensors_file_is_no_pickle_however_long_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "artefact.safetensors"
+    for length in (0x80, 0x280, 0x480):
+        path.write_bytes(length.to_bytes(8, "little") + b"{" + b" " * (length - 2) + b"}")
+        assert not _begins_like_a_pickle(path)
+    for protocol in (2, 3, 4, 5):
+        path.write_bytes(pickle.dumps([1.0] * 9, protocol=protocol))
+        assert _begins_like_a_pickle(path)
 
 
 class Spread(Detector):

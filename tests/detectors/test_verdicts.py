@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,6 +122,16 @@ def test_a_gate_abstains_whatever_the_others_say() -> None:
     assert gated.reasons[0].startswith("gate: ")
     assert judge([result("a", 0.0), result("gate", 0.0)], GATED).verdict == "pass"
     assert judge([result("a", 1e9), result("gate", 0.0)], GATED).verdict == "flag"
+
+
+def test_what_a_detector_found_is_said_in_the_reason() -> None:
+    found = replace(result("a", 18.5), details={"because": "too dark"})
+    assert judge([found], ONE).reasons == (
+        "a: too dark; 18.5 is above 18, the limit that keeps false alarms at 10 % (n = 19)",
+    )
+    for other in (None, 3, ""):
+        odd = replace(found, details={"because": other})
+        assert judge([odd], ONE).reasons[0].startswith("a: 18.5 is above")
 
 
 def test_gates_are_calibrated_by_themselves() -> None:
