@@ -1,9 +1,10 @@
 """What the detectors are worth on the embedded model: ``python -m benchmarks.detectors [PART]``.
 
-Parts: anomaly (no good image, an object's name at most), content (pictograms of danger) and ood
-(known names against others), on rendered pictures of the held-out side, drawn anew into a temporary
-folder; with --data, anomaly on the real sets that may be looked at freely, and with --photos, ood
-against photographs, too. One JSON object on stdout; docs/detectors.md holds it in words.
+Parts: anomaly (no good image, an object's name at most), content (pictograms of danger), ood
+(known names against others) and quality (broken cameras; a fifth of --count programs), on rendered
+pictures of the held-out side, drawn anew into a temporary folder; with --data, anomaly on the real
+sets that may be looked at freely, and with --photos, ood against photographs, too. One JSON object
+on stdout; docs/detectors.md holds it in words.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks._metrics import pixel_auroc, resized_map, resized_mask
 from benchmarks._ood import out_of_distribution
+from benchmarks._quality import broken_cameras, cost
 from benchmarks._real_sets import REAL_SETS, find
 from clipvet.detectors import DetectorSpec, Inspector, Query, read_frame
 from clipvet.detectors.clip import Bundle
@@ -83,6 +85,11 @@ def ood(_folder: Path, args: Any) -> Numbers:
     return out_of_distribution(bundle, args.count, args.photos)
 
 
+def quality(_folder: Path, args: Any) -> Numbers:
+    """What faults of a camera are found of held-out parts, and what it costs."""
+    return {**broken_cameras(max(1, args.count // 5)), "ms": cost()}
+
+
 Picture = tuple[Path, str, int, Path | None]
 
 
@@ -118,7 +125,7 @@ def _judged(spec: DetectorSpec, pictures: list[Picture], label: NDArray[np.int_]
 
 def main() -> None:
     """Run the parts that are named, all of them by default."""
-    parts = {"anomaly": anomaly, "content": content, "ood": ood}
+    parts = {"anomaly": anomaly, "content": content, "ood": ood, "quality": quality}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(parts))
     parser.add_argument("--data", type=Path, default=os.environ.get("CLIPVET_EVAL_DATA"))

@@ -220,7 +220,8 @@ def groups_are_of_the_images(subject: Subject) -> None:
     """finish() takes any number of images, none included, and gives sound groups of them."""
     details = [score.details for score in subject.scores()]
     kept = json.loads(json.dumps([{name: d[name] for name in subject.cls.keeps} for d in details]))
-    for store in ([], kept, kept + kept):
+    stores: tuple[list[dict[str, Any]], ...] = ([], kept, kept + kept)
+    for store in stores:
         for group in subject.ready().finish(store):
             assert isinstance(group, ImageGroup), f"{group!r} is not an ImageGroup"
             assert group.kind, "a group has no kind"

@@ -215,7 +215,7 @@ def test_the_class_says_what_finish_reads() -> None:
         keeps: ClassVar[frozenset[str]] = frozenset()
 
     class Wrong(Sizes):
-        keeps: Any = "level"
+        keeps: ClassVar[Any] = "level"
 
     assert detector_problems(Sizes) == []
     assert "keeps level, and does not implement finish" in detector_problems(Mute)[0]
