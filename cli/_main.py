@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "fit": "clipvet.cli.fit",
     "report": "clipvet.cli.report",
     "train": "clipvet.cli.train",
+    "eval": "clipvet.cli.eval",
     "bundles": "clipvet.cli.bundles",
     "plugins": "clipvet.cli.plugins",
     "doctor": "clipvet.cli.doctor",

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from clipvet.detectors import Progress
 
-__all__ = ["progress_display"]
+__all__ = ["progress_display", "steps_display"]
 
 Show = Callable[["Progress"], None]
+Step = Callable[[str, int, int], None]
 
 _LINE_EVERY_S = 10.0
 
@@ -30,6 +31,24 @@ def progress_display(*, quiet: bool = False, console: Console | None = None) -> 
             yield show
     else:
         yield _lines()
+
+
+@contextmanager
+def steps_display(name: str, *, quiet: bool = False) -> Iterator[Step]:
+    """Yield what a fit or an evaluation calls: what it does, how much is done, and of how much."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _doing, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), redirect_stdout=False) as display:
+        task = display.add_task(name, total=None)
+
+        def show(doing: str, done: int, total: int) -> None:
+            display.update(task, description=doing, completed=done, total=total)
+
+        yield show
 
 
 def _nothing(_progress: Progress) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,6 +82,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     Exits 3 if images were left out because they could not be judged; the recipe is written.
     """  # fmt: skip
     from clipvet.cli._arguments import query_from, region_from, specs_from
+    from clipvet.cli._progress import steps_display
     from clipvet.detectors import DecodePolicy, FitConfig, Host, Tiling
     from clipvet.detectors import fit as fit_recipe
     from clipvet.detectors.errors import UsageError
@@ -106,28 +104,11 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         device=device.value,
         batch_size=batch,
     )
-    with _progress(quiet=quiet) as progress:
+    with steps_display("fit", quiet=quiet) as progress:
         summary = fit_recipe(config, host=Host.load(), progress=progress)
     if not quiet:
         _print_summary(summary)
     raise typer.Exit(3 if any(image.failed for image in summary.left_out) else 0)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    if quiet or not sys.stderr.isatty():
-        yield lambda _doing, _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=sys.stderr), redirect_stdout=False) as display:
-        task = display.add_task("fit", total=None)
-
-        def show(doing: str, done: int, total: int) -> None:
-            display.update(task, description=doing, completed=done, total=total)
-
-        yield show
 
 
 def _print_summary(summary: FitSummary) -> None:

@@ -45,6 +45,12 @@ from clipvet.detectors.errors import (
     UnfitEnvironment,
     UsageError,
 )
+from clipvet.detectors.evaluation._config import EvalConfig
+from clipvet.detectors.evaluation._evaluate import EvalSummary, evaluate
+from clipvet.detectors.evaluation._layout import TestImage, TestSet, find_test_set
+from clipvet.detectors.evaluation._metrics import image_metrics, pixel_metrics
+from clipvet.detectors.evaluation._pixels import PixelCounter
+from clipvet.detectors.evaluation._schema import EVAL_SCHEMA, DetectorEvaluation, Evaluation
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._frames import Frame, is_candidate, read_frame
 from clipvet.detectors.frames._views import Box, Region, Tiling, View, merge_heatmaps, plan_views
@@ -109,10 +115,15 @@ __all__ = [
     "Detector",
     "DetectorEntry",
     "DetectorError",
+    "DetectorEvaluation",
     "DetectorOptions",
     "DetectorSpec",
     "Drift",
+    "EVAL_SCHEMA",
     "Engine",
+    "EvalConfig",
+    "EvalSummary",
+    "Evaluation",
     "FEATURES",
     "FeatureSpec",
     "Finding",
@@ -138,6 +149,7 @@ __all__ = [
     "LineWatch",
     "MissingDependency",
     "OfflineError",
+    "PixelCounter",
     "PluginFailure",
     "PluginRecord",
     "Progress",
@@ -168,6 +180,8 @@ __all__ = [
     "SourceName",
     "TableFormat",
     "Task",
+    "TestImage",
+    "TestSet",
     "Threshold",
     "ThresholdFacts",
     "Thumbnail",
@@ -181,17 +195,21 @@ __all__ = [
     "apply_mask",
     "check_free",
     "describe_detector",
+    "evaluate",
     "examine",
     "examine_recipe",
     "find_images",
     "find_regions",
+    "find_test_set",
     "fit",
     "hookimpl",
+    "image_metrics",
     "is_candidate",
     "is_source",
     "judge",
     "merge_heatmaps",
     "new_plugin",
+    "pixel_metrics",
     "plan_views",
     "read_frame",
     "read_records",
