@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from clipvet.detectors import PixelCounter, pixel_metrics
+
 __all__ = ["PIXEL_SIDE", "aupro", "interval", "pixel_auroc", "resized_map", "resized_mask"]
 
 PIXEL_SIDE = 192
-_FALSE_POSITIVE_LIMIT = 0.3
 
 
 def resized_map(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,25 +34,11 @@ def pixel_auroc(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> float:
 
 
 def aupro(maps: NDArray[np.float32], masks: NDArray[np.bool_]) -> float:
-    """Area under the per-region overlap, up to a false positive rate of 0.3, over that limit.
-
-    Every connected region of every mask counts once, whatever its size (MVTec AD, Bergmann et
-    al. 2021, section 6). Images without a region only count for false positives.
-    """
-    clear = np.sort(maps[~masks])[::-1]
-    # Thresholds at evenly spaced false positive rates; the curve is linear in between.
-    rates = np.linspace(0, _FALSE_POSITIVE_LIMIT, 301)
-    at = np.minimum((rates * len(clear)).astype(int), len(clear) - 1)
-    thresholds = clear[at]
-    overlaps = []
+    """Area under the per-region overlap, as ``detect eval`` defines it."""
+    counter = PixelCounter()
     for heatmap, mask in zip(maps, masks, strict=True):
-        count, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-        for region in range(1, count):
-            inside = np.sort(heatmap[regions == region])
-            above = len(inside) - np.searchsorted(inside, thresholds, side="right")
-            overlaps.append(above / len(inside))
-    curve = np.mean(overlaps, axis=0)
-    return float(np.trapezoid(curve, rates) / _FALSE_POSITIVE_LIMIT)
+        counter.add(heatmap, mask)
+    return pixel_metrics(counter.table(), good=0, defect=len(maps)).aupro
 
 
 def interval(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -162,10 +162,10 @@ def shown(parts: Path, **options: Any) -> str:
 
 def test_the_screen(parts: Path, tmp_path: Path) -> None:
     config = FitConfig(
-        sources=[save_pictures(tmp_path / "good", 20)],
+        sources=(save_pictures(tmp_path / "good", 20),),
         out=tmp_path / "line",
-        specs=[DetectorSpec(id="energy"), DetectorSpec(id="learner")],
-        gates=["learner"],
+        specs=(DetectorSpec(id="energy"), DetectorSpec(id="learner")),
+        gates=("learner",),
         rate=0.2,
     )
     fit(config, host=EVERYTHING, runtime_factory=FakeRuntime)

@@ -62,7 +62,7 @@ def make_recipe(folder: Path, *detectors: str, **options: Any) -> Path:
     config = FitConfig(
         sources=(save_pictures(folder / "good", 24),),
         out=folder / "line",
-        specs=[DetectorSpec(id=name) for name in detectors],
+        specs=tuple(DetectorSpec(id=name) for name in detectors),
         **options,
     )
     fit(config, host=EVERYTHING, runtime_factory=FakeRuntime)

@@ -52,11 +52,11 @@ def test_the_bootstrap_is_that_of_a_plain_loop() -> None:
         roc_auc_score(
             label, np.concatenate([rng.choice(part, len(part)) for part in (good, scratch, dent)])
         )
-        for _ in range(2000)
+        for _ in range(600)
     ]
     low, high = np.quantile(draws, (0.025, 0.975))
-    assert found.auroc.low == pytest.approx(low, abs=0.01)
-    assert found.auroc.high == pytest.approx(high, abs=0.01)
+    assert found.auroc.low == pytest.approx(low, abs=0.02)
+    assert found.auroc.high == pytest.approx(high, abs=0.02)
 
 
 def test_draws_depend_on_the_seed_only() -> None:
