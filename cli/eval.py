@@ -110,8 +110,7 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
 ) -> None:
     """Measure detectors, or a recipe, on labelled images. Exits 3 if one could not be judged.
 
-    AUROC, average precision, F1, FPR at 95 %, AUPRO, for each defect type; with a recipe what
-    its verdicts caught and flagged in vain. 95 % intervals. docs/eval.md defines every number.
+    With 95 % intervals, for each defect type; docs/eval.md defines every number.
     """  # fmt: skip
     from clipvet.cli._arguments import query_from, region_from, specs_from
     from clipvet.cli._eval_table import print_evaluation
