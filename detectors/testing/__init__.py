@@ -8,8 +8,8 @@ In a test module::
     def test_my_detector(check):
         check()
 
-``detect plugins check ID`` runs the same checks. Stable from one minor version to the next:
-the names here. New checks may be added in any version.
+``detect plugins check ID`` runs the same checks; ``docs/plugins/testing.md`` lists them. Stable
+from one minor version to the next: the names here. New checks may be added in any version.
 """
 
 from __future__ import annotations
@@ -27,20 +27,29 @@ from clipvet.detectors.engine._setup import open_runtime
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginSource
+from clipvet.detectors.host._validation import nearest
 from clipvet.detectors.testing._checks import CHECKS, LEARNING_CHECKS, PAIR_CHECKS, SET_CHECKS
 from clipvet.detectors.testing._fake_runtime import FakeRuntime
+from clipvet.detectors.testing._image_folder import IMAGE_FOLDER, write_image_folder
+from clipvet.detectors.testing._leaks import no_leaks
+from clipvet.detectors.testing._project import DetectOutcome, DetectProject
 from clipvet.detectors.testing._subject import DEFAULT_QUERY, FeatureSource, Subject, textures
 
 __all__ = [
     "Check",
     "CheckOutcome",
+    "DetectOutcome",
+    "DetectProject",
     "FakeRuntime",
+    "IMAGE_FOLDER",
     "check_detector",
     "detector_checks",
     "host_with",
+    "no_leaks",
     "parametrize_with_checks",
     "run_checks",
     "textures",
+    "write_image_folder",
 ]
 
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -153,10 +162,20 @@ def parametrize_with_checks(
         detector_classes: classes to test.
         expected_failures: name of a check -> why it is known to fail (a strict ``xfail``).
         settings: passed on to :func:`detector_checks`.
+
+    Raises:
+        UsageError: a known failure has no reason, or is of no check of these classes.
     """
     import pytest
 
     known = expected_failures or {}
+    checks = {cls: detector_checks(cls, **settings) for cls in detector_classes}
+    names = {check.name for of_class in checks.values() for check in of_class}
+    for name, reason in known.items():
+        if name not in names:
+            raise UsageError(f"expected_failures: there is no check {name!r}{nearest(name, names)}")
+        if not reason.strip():
+            raise UsageError(f"expected_failures: say why {name!r} is known to fail")
     parameters = [
         pytest.param(
             check,
@@ -166,7 +185,7 @@ def parametrize_with_checks(
             else [],
         )
         for cls in detector_classes
-        for check in detector_checks(cls, **settings)
+        for check in checks[cls]
     ]
     decorator: Callable[[Test], Test] = pytest.mark.parametrize("check", parameters)
     return decorator

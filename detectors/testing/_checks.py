@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import pickle
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 from clipvet.detectors._detector import ImageGroup, Score
 from clipvet.detectors.errors import ArtefactMissing
 from clipvet.detectors.host._validation import detector_problems
+from clipvet.detectors.testing._leaks import no_leaks
 from clipvet.detectors.testing._subject import Subject
 
 __all__ = ["CHECKS", "LEARNING_CHECKS", "PAIR_CHECKS", "SET_CHECKS"]
@@ -62,6 +64,12 @@ def options_are_described(subject: Subject) -> None:
     assert not bare, f"no description: {', '.join(bare)}; use pydantic.Field(description=...)"
 
 
+def leaves_nothing_behind(subject: Subject) -> None:
+    """Environment, logging, working directory and numpy's error handling stay as they were."""
+    with no_leaks():
+        subject.ready().score(subject.batch())
+
+
 def one_score_per_query(subject: Subject) -> None:
     """There is one list for each view, with one Score for each of its queries."""
     for repeats in (1, 2):
@@ -97,6 +105,28 @@ def heatmaps_are_maps(subject: Subject) -> None:
         assert np.isfinite(heatmap).all(), "heatmap holds NaN or infinity"
         shapes.add(heatmap.shape)
     assert len(shapes) <= 1, f"heatmaps of one batch differ in shape: {sorted(shapes)}"
+
+
+def heatmaps_lie_on_the_image(subject: Subject) -> None:
+    """What changes in the upper right of a picture shows in the upper right of its heatmap."""
+    before, after = (scores[0].heatmap for scores in subject.ready().score(subject.spot_batch()))
+    if before is None or after is None:
+        return
+    change = np.abs(after.astype(np.float64) - before)
+    rows, columns = (size / 2 for size in change.shape)
+    above = np.arange(change.shape[0]) + 0.5 < rows
+    right = np.arange(change.shape[1]) + 0.5 > columns
+    means = {
+        f"{'upper' if up else 'lower'} {'right' if to_right else 'left'}": float(part.mean())
+        for up in (True, False)
+        for to_right in (True, False)
+        if (part := change[above == up][:, right == to_right]).size
+    }
+    strongest = max(means, key=lambda corner: means[corner])
+    assert not means[strongest] or strongest == "upper right", (
+        f"a spot in the upper right changes the heatmap most in the {strongest}: rows are y, "
+        "columns are x, row 0 is the top"
+    )
 
 
 def details_name_the_method(subject: Subject) -> None:
@@ -168,6 +198,16 @@ def prints_nothing(subject: Subject) -> None:
     assert not printed.getvalue(), f"printed {printed.getvalue()[:60]!r}: use logging"
 
 
+def survives_pickling(subject: Subject) -> None:
+    """A new instance can be sent to another process: pickled, it scores the same."""
+    # Before prepare() it only stores its options; afterwards it may hold sessions and locks.
+    copied = pickle.loads(pickle.dumps(subject.cls(subject.options)))  # noqa: S301 - our own
+    batch = subject.batch()
+    assert _same(subject.made_ready(copied).score(batch), subject.ready().score(batch)), (
+        "the copy scores otherwise"
+    )
+
+
 def unfitted_says_so(subject: Subject) -> None:
     """Without what it learns it scores as another method, or raises ArtefactMissing."""
     try:
@@ -183,13 +223,13 @@ def unfitted_says_so(subject: Subject) -> None:
 def fit_streams_and_repeats(subject: Subject) -> None:
     """fit() takes a one-pass iterator, and the same images give the same detector."""
     batch = subject.batch()
-    first, second = subject.fitted().score(batch), subject.fitted().score(batch)
+    first, second = subject.ready().score(batch), subject.ready().score(batch)
     assert _same(first, second), "fitting twice on the same images gave other scores"
 
 
 def save_load_round_trip(subject: Subject) -> None:
     """What save() writes, load() reads: equal scores bit for bit, and no pickle on disk."""
-    fitted = subject.fitted()
+    fitted = subject.ready()
     with tempfile.TemporaryDirectory() as folder:
         fitted.save(Path(folder))
         files = [path for path in Path(folder).rglob("*") if path.is_file()]
@@ -237,9 +277,11 @@ CHECKS = (
     constructor_only_stores,
     options_round_trip,
     options_are_described,
+    leaves_nothing_behind,  # first of those that score: what an earlier one left is not new
     one_score_per_query,
     values_are_finite,
     heatmaps_are_maps,
+    heatmaps_lie_on_the_image,
     details_name_the_method,
     deterministic,
     batch_equals_single,
@@ -248,6 +290,7 @@ CHECKS = (
     empty_batch_is_fine,
     threads_agree,
     prints_nothing,
+    survives_pickling,
 )
 LEARNING_CHECKS = (unfitted_says_so, fit_streams_and_repeats, save_load_round_trip)
 PAIR_CHECKS = (higher_is_worse,)

@@ -80,19 +80,26 @@ class Subject:
         assert self.pair is not None
         return self._batch(self.pair, self.runtime.encode_views(list(self.pair)), 1)
 
+    def spot_batch(self) -> Batch:
+        """A picture, and the same one with a bright spot in its upper right."""
+        plain = self._pictures[-1]
+        spotted = plain.copy()
+        height, width = plain.shape[:2]
+        spotted[height // 6 : height // 3, 2 * width // 3 : 5 * width // 6] = (255, 255, 0)
+        pictures = [plain, spotted]
+        return self._batch(pictures, self.runtime.encode_views(pictures), 1)
+
     def ready(self) -> Detector:
         """A new instance that can score: loaded, fitted, or just prepared."""
-        if self.cls.learns and self.artefact is None:
-            return self.fitted()
-        detector = self.cls(self.options)
+        return self.made_ready(self.cls(self.options))
+
+    def made_ready(self, detector: Detector) -> Detector:
+        """The same instance, new until now, as one that can score."""
         if self.artefact is not None:
             detector.load(self.artefact)
-        return self.prepared(detector)
-
-    def fitted(self) -> Detector:
-        """A new instance, fitted on the good pictures through a one-pass iterator."""
-        detector = self.prepared(self.cls(self.options))
-        detector.fit(self._good_batches())
+        self.prepared(detector)
+        if self.cls.learns and self.artefact is None:
+            detector.fit(self._good_batches())
         return detector
 
     def prepared(self, detector: Detector) -> Detector:

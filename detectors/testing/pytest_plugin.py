@@ -1,21 +1,19 @@
-"""Fixtures for the tests of plugins: name this module in ``pytest_plugins``.
+"""Fixtures for the tests of plugins. pytest finds them by itself where clipvet is installed.
 
-Named in a top ``conftest.py`` and not loaded by itself: whoever has clipvet installed for
-another reason keeps a clean pytest.
+``pytest -p no:clipvet.detectors.testing.pytest_plugin`` leaves them out. Nothing here acts on a
+test that does not name one of these fixtures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from clipvet.detectors.testing import FakeRuntime, textures
+from clipvet.detectors.testing import DetectProject, FakeRuntime, no_leaks, write_image_folder
 
-__all__ = ["fake_runtime", "image_folder"]
+__all__ = ["detect_project", "fake_runtime", "image_folder", "leak_guard"]
 
 
 @pytest.fixture
@@ -27,22 +25,25 @@ def fake_runtime() -> Iterator[FakeRuntime]:
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Path:
-    """A folder of small pictures, good and bad.
+    """A folder of small pictures, good and bad: ``IMAGE_FOLDER`` names them."""
+    return write_image_folder(tmp_path / "images")
 
-    ``good/0.png`` .. ``good/3.png`` are RGB; ``grey.png`` is 8-bit grey, ``deep.png`` 16-bit;
-    ``truncated.jpg`` ends halfway, ``text.jpg`` is text and ``empty.png`` has no bytes.
+
+@pytest.fixture
+def detect_project(tmp_path: Path) -> Callable[..., DetectProject]:
+    """Makes a folder from ``{path: content}``, in which ``.run(...)`` runs ``detect``."""
+
+    def make(files: dict[str, object] | None = None, name: str = "project") -> DetectProject:
+        return DetectProject(tmp_path / name, files)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def leak_guard() -> Iterator[None]:
+    """Fails a test that leaves environment variables or logging handlers behind.
+
+    For all tests of a module: ``pytestmark = pytest.mark.usefixtures("leak_guard")``.
     """
-    folder = tmp_path / "images"
-    (folder / "good").mkdir(parents=True)
-    pictures = textures(4, seed=4)
-    for index, pixels in enumerate(pictures):
-        Image.fromarray(pixels).save(folder / "good" / f"{index}.png")
-    grey = pictures[0][:, :, 0]
-    Image.fromarray(grey).save(folder / "grey.png")
-    Image.fromarray(grey.astype(np.uint16) * 16).save(folder / "deep.png")
-    whole = folder / "truncated.jpg"
-    Image.fromarray(pictures[1]).save(whole)
-    whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    (folder / "text.jpg").write_text("this is no picture\n", encoding="utf-8")
-    (folder / "empty.png").touch()
-    return folder
+    with no_leaks():
+        yield

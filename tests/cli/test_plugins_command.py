@@ -169,18 +169,18 @@ def test_an_unknown_detector_is_a_usage_error() -> None:
 def test_check_passes_and_fails() -> None:
     passed = call(plugins.app, "check", "mean")
     assert passed.exit_code == 0
-    assert "mean: 15 checks, 0 failed" in passed.output
+    assert "mean: 18 checks, 0 failed" in passed.output
     failed = call(plugins.app, "check", "noisy")
     assert failed.exit_code == 3
     assert "FAIL  prints_nothing\n      promised: Standard output belongs" in failed.output
-    assert "noisy: 15 checks, 1 failed" in failed.output
+    assert "noisy: 18 checks, 1 failed" in failed.output
 
 
 def test_check_on_a_real_bundle(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "tiny", tokenizer=openai_tokenizer())
     result = call(plugins.app, "check", "winclip", "--bundle", str(tmp_path / "tiny"))
     assert result.exit_code == 0, result.output
-    assert "winclip: 18 checks, 0 failed" in result.output
+    assert "winclip: 21 checks, 0 failed" in result.output
 
 
 def test_new_writes_a_plugin_that_keeps_every_promise(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_new_writes_a_plugin_that_keeps_every_promise(tmp_path: Path) -> None:
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "15 passed" in done.stdout
+    assert "18 passed" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,45 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
 import pickle
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from clipvet.detectors import FEATURES, Batch, Detector, DetectorOptions, Score
+from clipvet.detectors import (
+    FEATURES,
+    Batch,
+    Detector,
+    DetectorOptions,
+    FrameError,
+    Score,
+    read_frame,
+)
 from clipvet.detectors.clip import Runtime
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.testing import (
+    IMAGE_FOLDER,
+    DetectOutcome,
+    DetectProject,
     FakeRuntime,
     check_detector,
     detector_checks,
     host_with,
+    no_leaks,
     parametrize_with_checks,
     run_checks,
     textures,
 )
 from clipvet.detectors.testing._checks import _begins_like_a_pickle
-
-pytest_plugins = ["clipvet.detectors.testing.pytest_plugin"]
 
 SIZES = {"V": 3, "W": 48, "E": 32, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
 
@@ -94,18 +109,12 @@ def failing(cls: type[Detector], **settings: Any) -> dict[str, str]:
     return {outcome.name: outcome.message for outcome in outcomes if outcome.message is not None}
 
 
-def spoiled(**methods: Any) -> type[Spread]:
-    return type("Spoiled", (Spread,), methods)
-
-
-class CountingSpread(Spread):
-    """Scores depend on how often it was called."""
-
-    calls = 0
-
-    def one(self, tokens: Any) -> Score:
-        type(self).calls += 1
-        return Score(value=float(self.calls), details={"method": "count"})
+def spoiled(**members: Any) -> type[Spread]:
+    """A Spread with other members; importable by its name, so that it can be pickled."""
+    name = f"Spoiled{len([key for key in globals() if key.startswith('Spoiled')])}"
+    globals()[name] = type(name, (Spread,), {"__module__": __name__, **members})
+    cls: type[Spread] = globals()[name]
+    return cls
 
 
 class Bare(DetectorOptions):
@@ -114,20 +123,58 @@ class Bare(DetectorOptions):
     rate: float = 0.5
 
 
-def centred(self: Any, batch: Batch) -> list[list[Score]]:
-    values = batch.features["patch_tokens"].mean(axis=(1, 2))
-    return [[Score(value=float(v), details={"method": "x"})] for v in values - values.mean()]
+class Loose(DetectorOptions):
+    """Takes any key."""
+
+    model_config = {"extra": "ignore"}
 
 
-def greedy(self: Any, batch: Batch) -> list[list[Score]]:
+def lucky(self: Any, context: Any) -> None:
+    self.luck_ = np.random.default_rng().random()
+
+
+def values_of(batch: Batch) -> Any:
+    return batch.features["patch_tokens"].mean(axis=(1, 2))
+
+
+def each(values: Any) -> list[list[Score]]:
+    return [[Score(value=float(value), details={"method": "x"})] for value in values]
+
+
+def below_the_highest(self: Any, batch: Batch) -> list[list[Score]]:
+    values = values_of(batch)
+    return each(values - values.max(initial=0))
+
+
+def by_position(self: Any, batch: Batch) -> list[list[Score]]:
+    return each(values_of(batch) + np.arange(len(batch)))
+
+
+def unlocked(self: Any, batch: Batch) -> list[list[Score]]:
+    self.values = values_of(batch)
+    time.sleep(0.002)
+    return each(self.values)
+
+
+def opened(self: Any, batch: Batch) -> list[list[Score]]:
     for array in batch.features.values():
-        np.multiply(array, 2, out=array)
-    return []
+        array.flags.writeable = True
+    return Spread.score(self, batch)
 
 
 def eager(self: Any, options: Any = None) -> None:
     Spread.__init__(self, options)
     self.m_ = 1
+
+
+def closed_over(self: Any, options: Any = None) -> None:
+    Spread.__init__(self, options)
+    self.function = lambda: 1
+
+
+def turned(self: Any, tokens: Any) -> Score:
+    score = Spread.one(self, tokens)
+    return Score(value=score.value, heatmap=score.heatmap.T, details=score.details)  # type: ignore[union-attr]
 
 
 class Poser(Memory):
@@ -142,12 +189,12 @@ class Poser(Memory):
         vars(self)["mean"] = value
 
 
-class Twice(Memory):
-    """Reads its images twice, and finds none the second time."""
+class Wanderer(Memory):
+    """Learns something else every time."""
 
     def fit(self, batches: Any) -> None:
-        _ = len(list(batches))
-        self.mean_ = 1 / len(list(batches))
+        super().fit(batches)
+        self.mean_ = self.mean_ + np.float32(np.random.default_rng().random())
 
 
 class Pickler(Memory):
@@ -156,51 +203,71 @@ class Pickler(Memory):
     def save(self, folder: Path) -> None:
         (folder / "m.bin").write_bytes(pickle.dumps(self.mean_))
 
+    def load(self, folder: Path) -> None:
+        self.mean_ = pickle.loads((folder / "m.bin").read_bytes())
+
 
 def loud(self: Any, tokens: Any) -> Score:
     sys.stdout.write("hello\n")
-    return Score(value=1.0, details={"method": "loud"})
+    return Spread.one(self, tokens)
+
+
+def leaky(self: Any, tokens: Any) -> Score:
+    os.environ["CLIPVET_TEST_LEAK"] = "1"
+    return Spread.one(self, tokens)
 
 
 def scored(**fields: Any) -> Any:
     return lambda _self, _tokens: Score(**{"value": 1.0, "details": {"method": "x"}, **fields})
 
 
-SPOILED: dict[str, tuple[type[Detector], str]] = {
-    "class_is_sound": (spoiled(task="magic"), "task is 'magic'"),
-    "constructor_only_stores": (spoiled(__init__=eager), "m_"),
-    "options_round_trip": (
-        spoiled(Options=type("Loose", (DetectorOptions,), {"model_config": {"extra": "ignore"}})),
-        "unknown option is accepted",
+ASKED = {"queries": frozenset({"object"})}
+# Check -> a detector that breaks it, a part of the message, and what it cannot but break as well.
+SPOILED: dict[str, tuple[type[Detector], str, set[str]]] = {
+    "class_is_sound": (spoiled(task="magic"), "task is 'magic'", set()),
+    "constructor_only_stores": (spoiled(__init__=eager), "m_", set()),
+    "options_round_trip": (spoiled(Options=Loose), "unknown option is accepted", set()),
+    "options_are_described": (spoiled(Options=Bare), "rate", set()),
+    "leaves_nothing_behind": (spoiled(one=leaky), "variable CLIPVET_TEST_LEAK", set()),
+    "one_score_per_query": (spoiled(**ASKED), "1 scores, not 2", set()),
+    "values_are_finite": (spoiled(one=scored(value=float("nan"))), "nan", set()),
+    "heatmaps_are_maps": (spoiled(one=scored(heatmap=np.zeros((2, 2)))), "float64", set()),
+    "heatmaps_lie_on_the_image": (spoiled(one=turned), "most in the lower left", set()),
+    "details_name_the_method": (spoiled(one=scored(details={})), "method", set()),
+    "deterministic": (
+        spoiled(prepare=lucky, one=lambda self, _: scored(value=self.luck_)(self, _)),
+        "second instance",
+        {"survives_pickling"},
     ),
-    "options_are_described": (spoiled(Options=Bare), "rate"),
-    "one_score_per_query": (spoiled(score=lambda _self, batch: [[]] * len(batch)), "0 scores"),
-    "values_are_finite": (spoiled(one=scored(value=float("nan"))), "nan"),
-    "heatmaps_are_maps": (spoiled(one=scored(heatmap=np.zeros((2, 2)))), "float64"),
-    "details_name_the_method": (spoiled(one=scored(details={})), "method"),
-    "deterministic": (CountingSpread, "other numbers"),
-    "batch_equals_single": (spoiled(score=centred), "in a batch"),
-    "order_does_not_matter": (CountingSpread, "order"),
-    "inputs_stay_untouched": (spoiled(score=greedy), "read-only"),
+    "batch_equals_single": (spoiled(score=below_the_highest), "in a batch", set()),
+    "order_does_not_matter": (spoiled(score=by_position), "order", {"batch_equals_single"}),
+    "inputs_stay_untouched": (spoiled(score=opened), "made writable", set()),
     "empty_batch_is_fine": (
         spoiled(score=lambda self, batch: Spread.score(self, batch) or [[]]),
         "empty batch",
+        set(),
     ),
-    "threads_agree": (CountingSpread, "threads"),
-    "prints_nothing": (spoiled(one=loud), "hello"),
-    "unfitted_says_so": (Poser, "'distance'"),
-    "fit_streams_and_repeats": (Twice, "ZeroDivisionError"),
-    "save_load_round_trip": (Pickler, "m.bin can run code"),
-    "higher_is_worse": (Spread, "bad picture"),
+    "threads_agree": (spoiled(score=unlocked), "threads", set()),
+    "prints_nothing": (spoiled(one=loud), "hello", set()),
+    "survives_pickling": (spoiled(__init__=closed_over), "pickle", set()),
+    "unfitted_says_so": (Poser, "'distance'", set()),
+    "fit_streams_and_repeats": (Wanderer, "fitting twice", {"deterministic", "survives_pickling"}),
+    "save_load_round_trip": (Pickler, "m.bin can run code", set()),
+    "higher_is_worse": (Spread, "bad picture", set()),
 }
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_every_check_can_fail(name: str) -> None:
-    cls, part = SPOILED[name]
+def test_a_broken_promise_fails_its_check_and_no_other(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cls, part, also = SPOILED[name]
+    monkeypatch.setenv("CLIPVET_TEST_LEAK", "")
     blank, busy = np.zeros((48, 48, 3), np.uint8), textures(1, seed=9)[0]
-    settings = {"pair": (busy, blank)} if name == "higher_is_worse" else {}
-    assert part in failing(cls, **settings)[name]
+    pair = {"pair": (busy, blank)} if name == "higher_is_worse" else {}
+    messages = failing(cls, **pair)
+    assert part in messages[name]
+    assert set(messages) == {name, *also}
 
 
 def test_every_check_is_spoiled_once() -> None:
@@ -210,19 +277,27 @@ def test_every_check_is_spoiled_once() -> None:
 
 
 @parametrize_with_checks(
-    CountingSpread,
+    Wanderer,
     expected_failures=dict.fromkeys(
-        ("deterministic", "batch_equals_single", "order_does_not_matter", "threads_agree"),
-        "it counts",
+        ("deterministic", "survives_pickling", "fit_streams_and_repeats"), "it is restless"
     ),
 )
 def test_known_failures_are_declared(check: Callable[[], None]) -> None:
     check()
 
 
+@pytest.mark.parametrize(
+    ("known", "part"),
+    [({"determinstic": "x"}, "did you mean 'deterministic'"), ({"deterministic": " "}, "say why")],
+)
+def test_known_failures_are_of_a_check_and_have_a_reason(known: dict[str, str], part: str) -> None:
+    with pytest.raises(UsageError, match=part):
+        parametrize_with_checks(Spread, expected_failures=known)
+
+
 def test_check_detector_by_name() -> None:
     outcomes = check_detector(host_with(Spread), "spread")
-    assert len(outcomes) == 15
+    assert [outcome.name for outcome in outcomes] == list(SPOILED)[:18]
     assert all(outcome.message is None for outcome in outcomes)
     with pytest.raises(UsageError, match="no detector 'spred'"):
         check_detector(host_with(Spread), "spred")
@@ -266,9 +341,101 @@ def test_fake_text_follows_the_words(fake_runtime: FakeRuntime) -> None:
     assert fake_runtime.encode_text([]).shape == (0, 32)
 
 
-def test_image_folder_holds_good_and_bad_pictures(image_folder: Path) -> None:
-    names = {path.relative_to(image_folder).as_posix() for path in image_folder.rglob("*.*")}
-    assert {"good/0.png", "deep.png", "truncated.jpg", "text.jpg", "empty.png"} <= names
+def test_the_image_folder_is_what_it_says(image_folder: Path) -> None:
+    files = [path for path in image_folder.rglob("*") if path.is_file()]
+    assert {path.relative_to(image_folder).as_posix() for path in files} == set(IMAGE_FOLDER)
+    for name, status in IMAGE_FOLDER.items():
+        try:
+            frame = read_frame(image_folder / name)
+        except FrameError as error:
+            assert error.status == status, name
+        else:
+            assert status == "ok", name
+            assert (name == "dark.png") == (frame.pixels.max() < 32)
+    with Image.open(image_folder / "rotated.jpg") as stored:
+        assert read_frame(image_folder / "rotated.jpg").pixels.shape[:2] == stored.size
+
+
+def test_what_a_block_leaves_behind_is_named(tmp_path: Path) -> None:
+    handler, level = logging.NullHandler(), logging.getLogger().level
+    with pytest.raises(AssertionError) as caught, no_leaks():
+        os.environ["CLIPVET_A"] = "1"
+        logging.getLogger().addHandler(handler)
+    logging.getLogger().removeHandler(handler)
+    message = str(caught.value)
+    assert message == ("left behind: handlers of the root logger, environment variable CLIPVET_A")
+    assert "CLIPVET_A" not in os.environ
+    with no_leaks():
+        assert logging.getLogger().level == level
+
+
+PROJECT = {
+    "plugins/bright.py": """
+        from clipvet.detectors import Detector, Score, hookimpl
+
+        class Bright(Detector):
+            id, task, needs = "bright", "quality", frozenset()
+
+            def score(self, batch):
+                means = [view.pixels.mean() for view in batch.views]
+                return [[Score(value=float(m), details={"method": "mean"})] for m in means]
+
+        @hookimpl
+        def clipvet_register_detectors(register):
+            register(Bright)
+        """,
+    "images/dark.png": np.zeros((24, 24, 3), np.uint8),
+    "images/light.png": np.full((24, 24, 3), 200, np.uint8),
+    "images/text.jpg": "no picture",
+}
+
+
+def test_a_project_runs_detect(detect_project: Callable[..., DetectProject]) -> None:
+    project = detect_project(PROJECT)
+    outcome = project.run("images", "-d", "bright", "--out", "out", "--heatmaps", "none")
+    assert isinstance(outcome, DetectOutcome)
+    outcome.assert_failed(3)  # text.jpg
+    outcome.assert_failed()
+    outcome.assert_out(r"bright.*light\.png")
+    scores = {name: record.detections for name, record in project.records().items()}
+    assert scores["images/text.jpg"] == ()
+    assert scores["images/light.png"][0].score == 200.0
+    with pytest.raises(AssertionError, match=r"detect images .*: exit code 3, neither 0 nor 1"):
+        outcome.assert_success()
+    (project.folder / "images" / "text.jpg").unlink()
+    project.run("images", "-d", "bright", "--out", "two", "--heatmaps", "none").assert_success()
+    project.run("imagse").assert_err("neither a command nor an existing path")
+
+
+USER_TESTS = """
+import os, pytest
+from clipvet.detectors.testing import IMAGE_FOLDER
+
+def test_fixtures_are_there(fake_runtime, image_folder, detect_project):
+    assert fake_runtime.encode_text(["a"]).shape == (1, 32)
+    assert (image_folder / "empty.png").exists()
+    assert detect_project().folder.is_dir()
+
+@pytest.mark.usefixtures("leak_guard")
+def test_leaks():
+    os.environ["CLIPVET_LEFT"] = "1"
+
+def test_is_not_guarded():
+    os.environ["CLIPVET_LEFT"] = "1"
+"""
+
+
+def test_pytest_finds_the_fixtures_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "test_user.py").write_text(USER_TESTS, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(
+        [*command, "--rootdir", str(tmp_path), "-c", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "3 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "left behind: environment variable CLIPVET_LEFT" in done.stdout
 
 
 def test_the_fake_runtime_has_the_surface_of_the_real_one() -> None:

@@ -78,7 +78,7 @@ def test_the_list_shows_it(installed: Path) -> None:
 def test_its_detector_keeps_every_promise(installed: Path) -> None:
     done = detect(installed, "plugins", "check", "nearest")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "nearest: 18 checks, 0 failed" in done.stdout
+    assert "nearest: 21 checks, 0 failed" in done.stdout
 
 
 def test_its_command_runs(installed: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_its_own_tests_pass(installed: Path) -> None:
         "-c", os.devnull, str(tests),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "22 passed" in done.stdout
+    assert "25 passed" in done.stdout
 
 
 ONE_PASS = """
