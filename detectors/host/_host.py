@@ -67,6 +67,9 @@ class Host:
     ) -> Self:
         """Find, load and ask every plugin.
 
+        ``CLIPVET_TRACE_PLUGINS=1`` makes the logger ``clipvet.plugins`` tell of every import, hook
+        call, registration and failure.
+
         Args:
             select: which plugins, see :class:`Selection`; None means ``CLIPVET_PLUGINS``.
             plugins_dir: folder of one-file plugins; None means ``CLIPVET_PLUGINS_DIR``, or
@@ -76,6 +79,8 @@ class Host:
         Raises:
             UnfitEnvironment: strict, and something failed.
         """
+        if os.environ.get("CLIPVET_TRACE_PLUGINS") == "1":
+            log.setLevel(logging.DEBUG)
         selection = Selection.parse(os.environ.get("CLIPVET_PLUGINS") if select is None else select)
         candidates, failures = find_plugins(
             plugins_folder() if plugins_dir is None else plugins_dir

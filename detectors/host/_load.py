@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -48,7 +49,7 @@ class PluginLoad:
     def run(self) -> None:
         """Go through all phases; never raises, except for ``KeyboardInterrupt``."""
         plugin: Any = None
-        with self._contained("load"):
+        with self._contained("load"), self._traced("import"):
             plugin = self.candidate.load()
             self.loaded = True
         if not self.loaded:
@@ -68,8 +69,7 @@ class PluginLoad:
             self.hooks = sorted(found & set(_hookspecs.HOOKS))
             self._report(hook_problems(plugin, found))
         for hook in self.hooks:
-            with self._contained("call"):
-                log.debug("%s: %s", self.source, hook)
+            with self._contained("call"), self._traced(hook):
                 getattr(manager.hook, hook)(register=self._callback(hook))
 
     def record(self) -> PluginRecord:
@@ -141,6 +141,23 @@ class PluginLoad:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit included: the host goes on
             self._fail(phase, type(error).__name__, _one_line(error))
+
+    @contextlib.contextmanager
+    def _traced(self, what: str) -> Iterator[None]:
+        """Log what came of it, and how long it took."""
+        start, registered, failed = time.perf_counter(), len(self.registrations), len(self.failures)
+        outcome = "raised"
+        try:
+            yield
+            outcome = "ok"
+        finally:
+            counts = {
+                "registered": len(self.registrations) - registered,
+                "refused": len(self.failures) - failed,
+            }
+            outcome += "".join(f", {count} {name}" for name, count in counts.items() if count)
+            milliseconds = 1000 * (time.perf_counter() - start)
+            log.debug("%s: %s: %s, %.1f ms", self.source, what, outcome, milliseconds)
 
     def _fail(self, phase: Phase, exception: str, message: str) -> None:
         source = self.source

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -305,12 +306,29 @@ def test_plugins_cannot_print_on_standard_output(
     assert "again" in err
 
 
-def test_hook_calls_are_traced(site: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write_dist(site, "fine-dist", GOOD)
-    with caplog.at_level(logging.DEBUG, logger="clipvet.plugins"):
-        Host.load()
-    assert "fine-dist 1.0 (fine_dist): clipvet_register_detectors" in caplog.text
-    assert "fine-dist 1.0 (fine_dist) registered detector 'fine'" in caplog.text
+def test_hook_calls_are_traced(
+    site: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dist(site, "fine-dist", GOOD + "    register(int)\n")
+    write_dist(site, "late-dist", DETECTOR.format(cls="Late", id="late") + "    1 / 0\n")
+    write_dist(site, "aa-broken", "raise RuntimeError('so')")
+    logger = logging.getLogger("clipvet.plugins")
+    monkeypatch.setattr(logger, "level", logger.level)
+    Host.load()
+    assert caplog.messages == []
+    monkeypatch.setenv("CLIPVET_TRACE_PLUGINS", "1")
+    Host.load(select="fine-dist,late-dist,aa-broken,-clipvet")
+    told = [re.sub(r"\d+\.\d ms", "# ms", message) for message in caplog.messages]
+    assert told == [
+        "aa-broken 1.0 (aa_broken): import: raised, # ms",
+        "fine-dist 1.0 (fine_dist): import: ok, # ms",
+        "fine-dist 1.0 (fine_dist) registered detector 'fine'",
+        "fine-dist 1.0 (fine_dist): clipvet_register_detectors: ok, 1 registered, 1 refused, # ms",
+        "late-dist 1.0 (late_dist): import: ok, # ms",
+        "late-dist 1.0 (late_dist) registered detector 'late'",
+        "late-dist 1.0 (late_dist): clipvet_register_detectors: raised, 1 registered, # ms",
+        *map(str, Host.load(select="fine-dist,late-dist,aa-broken,-clipvet").failures),
+    ]
 
 
 def test_an_odd_plugin_object_stays_by_itself(site: Path) -> None:

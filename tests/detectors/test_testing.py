@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ConfigDict
 
 from clipvet.detectors import (
     FEATURES,
@@ -126,7 +127,7 @@ class Bare(DetectorOptions):
 class Loose(DetectorOptions):
     """Takes any key."""
 
-    model_config = {"extra": "ignore"}
+    model_config = ConfigDict(extra="ignore")
 
 
 def lucky(self: Any, context: Any) -> None:
@@ -341,32 +342,39 @@ def test_fake_text_follows_the_words(fake_runtime: FakeRuntime) -> None:
     assert fake_runtime.encode_text([]).shape == (0, 32)
 
 
+def status_of(path: Path) -> str:
+    try:
+        read_frame(path)
+    except FrameError as error:
+        return error.status
+    return "ok"
+
+
 def test_the_image_folder_is_what_it_says(image_folder: Path) -> None:
     files = [path for path in image_folder.rglob("*") if path.is_file()]
     assert {path.relative_to(image_folder).as_posix() for path in files} == set(IMAGE_FOLDER)
-    for name, status in IMAGE_FOLDER.items():
-        try:
-            frame = read_frame(image_folder / name)
-        except FrameError as error:
-            assert error.status == status, name
-        else:
-            assert status == "ok", name
-            assert (name == "dark.png") == (frame.pixels.max() < 32)
+    assert {name: status_of(image_folder / name) for name in IMAGE_FOLDER} == IMAGE_FOLDER
+    assert read_frame(image_folder / "dark.png").pixels.max() < 32
     with Image.open(image_folder / "rotated.jpg") as stored:
         assert read_frame(image_folder / "rotated.jpg").pixels.shape[:2] == stored.size
 
 
-def test_what_a_block_leaves_behind_is_named(tmp_path: Path) -> None:
-    handler, level = logging.NullHandler(), logging.getLogger().level
-    with pytest.raises(AssertionError) as caught, no_leaks():
-        os.environ["CLIPVET_A"] = "1"
-        logging.getLogger().addHandler(handler)
+def test_what_a_block_leaves_behind_is_named() -> None:
+    handler = logging.NullHandler()
+
+    def leak() -> None:
+        with no_leaks():
+            os.environ["CLIPVET_A"] = "1"
+            logging.getLogger().addHandler(handler)
+
+    with pytest.raises(AssertionError) as caught:
+        leak()
     logging.getLogger().removeHandler(handler)
-    message = str(caught.value)
-    assert message == ("left behind: handlers of the root logger, environment variable CLIPVET_A")
+    expected = "left behind: handlers of the root logger, environment variable CLIPVET_A"
+    assert str(caught.value) == expected
     assert "CLIPVET_A" not in os.environ
     with no_leaks():
-        assert logging.getLogger().level == level
+        pass
 
 
 PROJECT = {
