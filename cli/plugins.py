@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,14 +101,19 @@ def check(
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to make.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to make; its name names the plugin.")
+    ],
+    learns: Annotated[
+        bool, typer.Option("--learns", help="A detector that learns from good images.")
+    ] = False,
 ) -> None:
-    """Start a plugin: a distribution with one working detector and its tests."""
-    from clipvet.detectors import new_plugin
+    """Start a plugin: a distribution with one working detector and tests that pass."""
+    from clipvet.detectors import Host, new_plugin
 
-    for path in new_plugin(folder):
+    for path in new_plugin(folder, learns=learns, taken=Host.load().detectors):
         typer.echo(path)
-    typer.echo(f"next: pip install -e {folder} && detect plugins list")
+    typer.echo(f"next: cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
 
 
 def _as_json(host: Host) -> dict[str, Any]:

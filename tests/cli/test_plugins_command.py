@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -183,33 +184,54 @@ def test_check_on_a_real_bundle(tmp_path: Path) -> None:
     assert "winclip: 21 checks, 0 failed" in result.output
 
 
-def test_new_writes_a_plugin_that_keeps_every_promise(tmp_path: Path) -> None:
-    folder = tmp_path / "clipvet-odd"
-    result = call(plugins.app, "new", str(folder))
+@pytest.mark.parametrize("learns", [False, True])
+def test_new_writes_a_distribution_that_passes_its_tests(tmp_path: Path, learns: bool) -> None:
+    folder, site = tmp_path / "clipvet-odd", tmp_path / "site"
+    result = call(plugins.app, "new", str(folder), *(["--learns"] if learns else []))
     assert result.exit_code == 0, result.output
-    assert "clipvet_odd/__init__.py" in result.output
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder),
-         "-c", str(folder / "pyproject.toml"), str(folder / "tests")],
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    assert "src/clipvet_odd/__init__.py" in result.output
+    python("-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, folder)
+    (wheel,) = tmp_path.glob("*.whl")
+    install = ("pip", "install", "--quiet", "--no-index", "--no-deps", "--target", site, wheel)
+    python("-m", *install)
+    checked = 21 if learns else 18
+    tested = python(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", folder,
+        "-c", folder / "pyproject.toml", folder / "tests", site=site,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "18 passed" in done.stdout
+    assert f"{checked + 2} passed" in tested
+    listed = python("-c", "from clipvet.cli import main; main(['plugins', 'list'])", site=site)
+    assert "clipvet-odd 0.1.0 (clipvet_odd)\n  detectors  odd" in listed
+    assert "1 failed\n  plugin broken.py" in listed  # of this module's other plugins
+    style = ("--isolated", "--line-length", "100", "--no-cache")
+    python("-m", "ruff", "check", *style, "--select", "E,F,I,N,UP", ".", cwd=folder)
+    python("-m", "ruff", "format", *style, "--check", ".", cwd=folder)
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("123", "start with a letter"), ("full", "not an empty")]
+    ("name", "part"),
+    [
+        ("123", "a letter first"),
+        ("my plugin", "makes no package name"),
+        ("größe", "makes no package name"),
+        ("class", "makes no Python name: try clipvet-class-detector"),
+        ("clipvet-2", "makes no Python name"),
+        ("clipvet-mean", "there is a detector 'mean' already"),
+        ("vim", "there is a detector 'vim' already"),
+        ("pytest", "a package 'pytest' is installed already"),
+        ("json", "a package 'json' is installed already"),
+        ("full", "exists and is not an empty folder"),
+        ("file", "exists and is not an empty folder"),
+    ],
 )
 def test_new_refuses(tmp_path: Path, name: str, part: str) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thing.txt").touch()
+    (tmp_path / "file").touch()
     result = call(plugins.app, "new", str(tmp_path / name))
     assert isinstance(result.exception, UsageError)
     assert part in str(result.exception)
+    assert name in {"full", "file"} or not (tmp_path / name).exists()
 
 
 def test_x_runs_commands_of_plugins() -> None:
@@ -221,9 +243,22 @@ def test_x_runs_commands_of_plugins() -> None:
     assert "Twice the number." in listed
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """This process's, with one folder more to import from."""
-    import os
-
-    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
+def python(*arguments: object, site: Path | None = None, cwd: Path | None = None) -> str:
+    """Run this interpreter, with one folder more to import from; returns what it printed."""
+    paths = filter(None, [site and str(site), os.environ.get("PYTHONPATH")])
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        },
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
