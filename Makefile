@@ -6,7 +6,8 @@ VENV   := .venvs
 ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-slow lint types format wheel bench bench-marginal bench-env bench-report browser mini sample-data clean
+.PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
+    bench bench-marginal bench-env bench-report mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -48,7 +49,7 @@ lint: $(VENV)/test/.ready
 ## types: mypy --strict, on the installed wheel
 types: wheel
 	$(VENV)/test/bin/mypy $(addprefix -p ,$(ROOMS))
-	$(VENV)/test/bin/mypy training benchmarks tests
+	$(VENV)/test/bin/mypy training benchmarks tests docs
 
 ## format: let ruff rewrite what it can
 format: $(VENV)/test/.ready
@@ -66,6 +67,20 @@ browser:
 ## bench-report: how large and how fast a report of 10,000 images is
 bench-report: wheel
 	$(VENV)/test/bin/python -m benchmarks.report
+
+## docs: build the site into .site/; a broken link fails
+docs: $(VENV)/docs/.ready
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict --quiet
+	@echo "Pages: .site/index.html"
+
+$(VENV)/docs/.ready: constraints/docs.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python $(PIP) -c constraints/docs.txt mkdocs-material
+	@touch $@
+
+## docs-reference: write docs/reference again, from the code
+docs-reference: wheel
+	$(VENV)/test/bin/python -m docs.generate
 
 ## bench-env: anomalib and the open_clip that its WinCLIP works with, apart from everything else
 bench-env:
@@ -96,7 +111,7 @@ sample-data: wheel
 
 ## clean: remove environments and builds
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 ## help: this list
 help:

@@ -30,7 +30,9 @@ __all__ = [
 ]
 
 Task = Literal["anomaly", "ood", "safety", "vqa", "quality", "dataset"]
+"""What kind of question a detector answers."""
 QueryKind = Literal["object", "classes", "question", "caption"]
+"""What a detector may be unable to do without: fields of :class:`Query`."""
 
 
 class DetectorOptions(BaseModel):

@@ -57,3 +57,4 @@ FEATURES: dict[str, FeatureSpec] = {
     ),
     **_staged("vv_stage_{}_embed", ("V", "1+N", "E"), "ln_post(vv_stage_{k}) @ proj", 4),
 }
+"""What one pass can give, by name: shape and meaning. Definitions: docs/features.md."""

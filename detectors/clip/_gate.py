@@ -25,6 +25,7 @@ from clipvet.detectors.errors import BundleError
 __all__ = ["GATE_FILE", "DomainGate", "describe"]
 
 GATE_FILE = "gate.safetensors"
+"""Name of a domain gate's file in the folder of its bundle."""
 _SCHEMA = "clipvet.gate/1"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Device", "Session", "available_providers", "open_session"]
 
 Device = Literal["auto", "cpu", "cuda"]
+"""``auto``: CUDA where it starts, else the CPU. The others mean just that, or raise."""
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 

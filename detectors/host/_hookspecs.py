@@ -34,6 +34,7 @@ method of ``Detector``, changes in a way that older plugins or newer ones would 
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
+"""Marks a function of a plugin as a hook."""
 
 
 @hookspec

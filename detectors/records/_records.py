@@ -31,9 +31,12 @@ __all__ = [
 ]
 
 RECORD_SCHEMA: Final = "clipvet.record/1"
+"""Name and version of the records that are written: ``schema`` in each of them."""
 
 ImageStatus = Literal["ok", "unreadable", "unsupported", "refused"]
+"""What became of the file: only ``ok`` was scored."""
 Verdict = Literal["pass", "flag", "abstain", "error"]
+"""``abstain``: do not trust it. None in a record: there is no threshold to judge by."""
 
 
 class _Part(BaseModel):

@@ -28,6 +28,7 @@ from clipvet.detectors.sources._watch import Watching
 __all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe"]
 
 DEFAULT_DETECTORS: Final = ("winclip",)
+"""What runs where no detector is named."""
 
 
 @dataclass(frozen=True, kw_only=True)

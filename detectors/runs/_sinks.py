@@ -25,7 +25,9 @@ from clipvet.detectors.runs._sqlite import write_sqlite
 __all__ = ["HeatmapFiles", "HeatmapMode", "TableFormat", "check_format", "write_table"]
 
 HeatmapMode = Literal["none", "npz", "png", "overlay"]
+"""How heatmaps are kept: npz exactly, png in 16 bits, overlay as npz and pictures."""
 TableFormat = Literal["jsonl", "csv", "parquet", "sqlite"]
+"""Of the table beside ``records.jsonl``; jsonl is no further one."""
 
 _LONGEST_SIDE = 2048
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -32,7 +32,9 @@ from clipvet.detectors.errors import UsageError
 __all__ = ["CLIP_MEAN", "CLIP_STD", "write_bundle"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+"""Mean of red, green, blue in 0..1 that OpenAI's CLIP subtracts."""
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""The deviation that it divides by."""
 
 
 def write_bundle(
