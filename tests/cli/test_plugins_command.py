@@ -245,7 +245,7 @@ def test_x_runs_commands_of_plugins() -> None:
 
 def python(*arguments: object, site: Path | None = None, cwd: Path | None = None) -> str:
     """Run this interpreter, with one folder more to import from; returns what it printed."""
-    paths = filter(None, [site and str(site), os.environ.get("PYTHONPATH")])
+    paths = [str(path) for path in (site, os.environ.get("PYTHONPATH")) if path]
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         env={

@@ -1,4 +1,4 @@
-"""Every hook: one test by its name, one heading in the docs with its exact signature."""
+"""Every hook: one test by its name, one page of the docs with its exact signature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clipvet.detectors.testing import check_detector
 
 ROOT = Path(__file__).parents[2]
 SPECS = ROOT / "detectors" / "host" / "_hookspecs.py"
-DOCS = ROOT / "docs" / "plugins.md"
+DOCS = ROOT / "docs" / "plugins"
 
 HEADER = "from pathlib import Path\nfrom clipvet.detectors import hookimpl\n@hookimpl\n"
 
@@ -105,7 +105,9 @@ def test_clipvet_register_trainers(load: Callable[[str], Host]) -> None:
 
 
 def test_the_detector_of_the_docs_keeps_every_promise(tmp_path: Path) -> None:
-    snippet = DOCS.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    snippet = (
+        (DOCS.parent / "plugins.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    )
     assert len(snippet.split("class ")[1].split("@hookimpl")[0].strip().splitlines()) <= 15
     (tmp_path / "odd_patch.py").write_text(snippet, "utf-8")
     host = Host.load(select="odd_patch", plugins_dir=tmp_path, strict=False)
@@ -135,11 +137,27 @@ def test_every_hook_has_a_test_of_its_name(hook: str) -> None:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_every_hook_has_a_heading_with_its_signature(hook: str) -> None:
-    node = specs()[hook]
-    signature = f"{hook}({ast.unparse(node.args)})"
-    headings = [line for line in DOCS.read_text("utf-8").splitlines() if line.startswith("#")]
-    assert f"### `{signature}`" in headings
+def test_every_hook_has_a_page_with_its_signature(hook: str) -> None:
+    page = (DOCS / f"{hook}.md").read_text("utf-8")
+    assert page.startswith(f"# `{hook}({ast.unparse(specs()[hook].args)})`\n")
+    for part in ("**When it is called.**", "**What is validated.**", "**A minimal one.**"):
+        assert part in page
+    assert f"](plugins/{hook}.md)" in (DOCS.parent / "plugins.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_minimal_plugin_of_every_page_works(hook: str, tmp_path: Path) -> None:
+    page = (DOCS / f"{hook}.md").read_text("utf-8")
+    code = page.split("**A minimal one.**")[1].split("```python\n")[1].split("```")[0]
+    (tmp_path / "minimal.py").write_text(code, "utf-8")
+    (tmp_path / "my_clip").mkdir()  # that of the page on bundles
+    (tmp_path / "my_clip" / "manifest.json").write_text("{}", "utf-8")
+    host = Host.load(select="minimal", plugins_dir=tmp_path, strict=False)
+    assert [f for f in host.failures if f.dist == "minimal.py"] == []
+    (plugin,) = [p for p in host.plugins if p.source.dist == "minimal.py"]
+    assert plugin.hooks == (hook,)
+    brought = getattr(plugin, hook.removeprefix("clipvet_register_"))
+    assert len(brought) == 1
 
 
 @pytest.mark.parametrize("hook", HOOKS)
