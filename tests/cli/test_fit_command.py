@@ -85,6 +85,21 @@ def test_fit_then_run_then_inspect(
             assert inspector(probe.file).detections[0].score == probe.scores["winclip"]
 
 
+def test_a_gate_abstains_where_it_would_flag(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path
+) -> None:
+    chosen = ["-d", "winclip", "-d", "vim", "--set", "vim.method=knn", "--gate", "vim"]
+    assert fit(detect, good, tmp_path / "gated", bundle, *chosen, "-q") == 0
+    assert Recipe.load(tmp_path / "gated").gates == ("vim",)
+    (tmp_path / "odd").mkdir()
+    Image.fromarray(np.full((30, 40, 3), (255, 0, 0), np.uint8)).save(tmp_path / "odd" / "red.png")
+    run = ["run", tmp_path / "odd", "--recipe", tmp_path / "gated", "--out", tmp_path / "out", "-q"]
+    assert detect(*run, "--device", "cpu") in (0, 1)
+    (record,) = read_records(tmp_path / "out" / "records.jsonl")
+    assert record.verdict == "abstain"
+    assert record.reasons[0].startswith("vim: ")
+
+
 def test_options_of_detectors_and_the_rate(
     detect: Detect, good: Path, bundle: Path, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from clipvet.detectors import (
     Calibration,
     DetectionRecord,
     DetectorSpec,
+    Drift,
     FitConfig,
     LineWatch,
     Recipe,
@@ -71,6 +72,7 @@ def test_a_line_that_has_moved_is_told_in_one_window(
     rng = np.random.default_rng(1)
     line = watch(recipe_of(rng.normal(size=200)), shift + scale * rng.normal(size=500))
     first = line.drifts[0]
+    assert isinstance(first, Drift)
     assert (first.images, first.moved) == (100, moved)
     assert "the line has moved since calibration: 100 passed images from in/" in first.sentence
     assert len(line.drifts) <= 2

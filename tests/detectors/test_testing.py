@@ -29,6 +29,7 @@ from clipvet.detectors.clip import Runtime
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.testing import (
     IMAGE_FOLDER,
+    CheckOutcome,
     DetectOutcome,
     DetectProject,
     FakeRuntime,
@@ -39,6 +40,7 @@ from clipvet.detectors.testing import (
     parametrize_with_checks,
     run_checks,
     textures,
+    write_image_folder,
 )
 from clipvet.detectors.testing._checks import _begins_like_a_pickle
 
@@ -298,6 +300,7 @@ def test_known_failures_are_of_a_check_and_have_a_reason(known: dict[str, str], 
 
 def test_check_detector_by_name() -> None:
     outcomes = check_detector(host_with(Spread), "spread")
+    assert all(isinstance(outcome, CheckOutcome) for outcome in outcomes)
     assert [outcome.name for outcome in outcomes] == list(SPOILED)[:18]
     assert all(outcome.message is None for outcome in outcomes)
     with pytest.raises(UsageError, match="no detector 'spred'"):
@@ -350,11 +353,13 @@ def status_of(path: Path) -> str:
     return "ok"
 
 
-def test_the_image_folder_is_what_it_says(image_folder: Path) -> None:
+def test_the_image_folder_is_what_it_says(image_folder: Path, tmp_path: Path) -> None:
     files = [path for path in image_folder.rglob("*") if path.is_file()]
     assert {path.relative_to(image_folder).as_posix() for path in files} == set(IMAGE_FOLDER)
     assert {name: status_of(image_folder / name) for name in IMAGE_FOLDER} == IMAGE_FOLDER
     assert read_frame(image_folder / "dark.png").pixels.max() < 32
+    again = write_image_folder(tmp_path / "again")
+    assert all((again / n).read_bytes() == (image_folder / n).read_bytes() for n in IMAGE_FOLDER)
     with Image.open(image_folder / "rotated.jpg") as stored:
         assert read_frame(image_folder / "rotated.jpg").pixels.shape[:2] == stored.size
 
