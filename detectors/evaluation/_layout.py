@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import is_candidate
-from clipvet.detectors.runs._walk import Walk
+from clipvet.detectors.sources._walk import Walk
 
 __all__ = ["GOOD_NAMES", "LayoutName", "TestImage", "TestSet", "find_test_set"]
 

@@ -28,7 +28,8 @@ from clipvet.detectors.errors import UsageError
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginSource
 from clipvet.detectors.host._validation import nearest
-from clipvet.detectors.testing._checks import CHECKS, LEARNING_CHECKS, PAIR_CHECKS, SET_CHECKS
+from clipvet.detectors.testing._capability_checks import LEARNING_CHECKS, SET_CHECKS
+from clipvet.detectors.testing._checks import CHECKS, PAIR_CHECKS
 from clipvet.detectors.testing._fake_runtime import FakeRuntime
 from clipvet.detectors.testing._image_folder import IMAGE_FOLDER, write_image_folder
 from clipvet.detectors.testing._leaks import no_leaks

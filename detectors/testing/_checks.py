@@ -10,24 +10,19 @@ import contextlib
 import io
 import json
 import pickle
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from clipvet.detectors._detector import ImageGroup, Score
-from clipvet.detectors.errors import ArtefactMissing
+from clipvet.detectors._detector import Score
 from clipvet.detectors.host._validation import detector_problems
 from clipvet.detectors.testing._leaks import no_leaks
-from clipvet.detectors.testing._subject import Subject
+from clipvet.detectors.testing._subject import Subject, same_scores
 
-__all__ = ["CHECKS", "LEARNING_CHECKS", "PAIR_CHECKS", "SET_CHECKS"]
-
-PICKLE_SUFFIXES = {".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt", ".npy", ".npz"}
+__all__ = ["CHECKS", "PAIR_CHECKS"]
 
 
 def class_is_sound(subject: Subject) -> None:
@@ -142,8 +137,8 @@ def deterministic(subject: Subject) -> None:
     """The same input gives the same bits, twice and from a second instance."""
     batch, detector = subject.batch(), subject.ready()
     first = detector.score(batch)
-    assert _same(first, detector.score(batch)), "a second call gave other numbers"
-    assert _same(first, subject.ready().score(batch)), "a second instance gave other numbers"
+    assert same_scores(first, detector.score(batch)), "a second call gave other numbers"
+    assert same_scores(first, subject.ready().score(batch)), "a second instance gave other numbers"
 
 
 def batch_equals_single(subject: Subject) -> None:
@@ -152,7 +147,7 @@ def batch_equals_single(subject: Subject) -> None:
     together = detector.score(subject.batch())
     for view in range(subject.count):
         alone = detector.score(subject.batch([view]))
-        assert _same(alone, together[view : view + 1]), (
+        assert same_scores(alone, together[view : view + 1]), (
             f"view {view} scores {alone[0][0].value!r} alone and {together[view][0].value!r} in "
             "a batch: compute view by view, one matrix product for all views rounds differently"
         )
@@ -162,7 +157,7 @@ def order_does_not_matter(subject: Subject) -> None:
     """Views may come in any order."""
     detector, order = subject.ready(), list(range(subject.count))[::-1]
     turned = detector.score(subject.batch(order))
-    assert _same(turned[::-1], detector.score(subject.batch())), "the order changes scores"
+    assert same_scores(turned[::-1], detector.score(subject.batch())), "the order changes scores"
 
 
 def inputs_stay_untouched(subject: Subject) -> None:
@@ -188,7 +183,7 @@ def threads_agree(subject: Subject) -> None:
     expected = [detector.score(batch) for batch in batches]
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(detector.score, batches))
-    assert all(map(_same, results, expected)), "threads gave other numbers"
+    assert all(map(same_scores, results, expected)), "threads gave other numbers"
 
 
 def prints_nothing(subject: Subject) -> None:
@@ -203,73 +198,15 @@ def survives_pickling(subject: Subject) -> None:
     # Before prepare() it only stores its options; afterwards it may hold sessions and locks.
     copied = pickle.loads(pickle.dumps(subject.cls(subject.options)))  # noqa: S301 - our own
     batch = subject.batch()
-    assert _same(subject.made_ready(copied).score(batch), subject.ready().score(batch)), (
+    assert same_scores(subject.made_ready(copied).score(batch), subject.ready().score(batch)), (
         "the copy scores otherwise"
     )
-
-
-def unfitted_says_so(subject: Subject) -> None:
-    """Without what it learns it scores as another method, or raises ArtefactMissing."""
-    try:
-        detector = subject.prepared(subject.cls(subject.options))
-        unfitted = detector.score(subject.batch())
-    except ArtefactMissing:
-        return
-    method = unfitted[0][0].details.get("method")
-    fitted = subject.scores()[0].details.get("method")
-    assert method != fitted, f"details['method'] is {method!r} with and without what it learned"
-
-
-def fit_streams_and_repeats(subject: Subject) -> None:
-    """fit() takes a one-pass iterator, and the same images give the same detector."""
-    batch = subject.batch()
-    first, second = subject.ready().score(batch), subject.ready().score(batch)
-    assert _same(first, second), "fitting twice on the same images gave other scores"
-
-
-def save_load_round_trip(subject: Subject) -> None:
-    """What save() writes, load() reads: equal scores bit for bit, and no pickle on disk."""
-    fitted = subject.ready()
-    with tempfile.TemporaryDirectory() as folder:
-        fitted.save(Path(folder))
-        files = [path for path in Path(folder).rglob("*") if path.is_file()]
-        for path in files:
-            pickled = path.suffix in PICKLE_SUFFIXES or _begins_like_a_pickle(path)
-            assert not pickled, f"{path.name} can run code when read: write safetensors and JSON"
-        loaded = subject.cls(subject.options)
-        loaded.load(Path(folder))
-        subject.prepared(loaded)
-    batch = subject.batch()
-    assert _same(loaded.score(batch), fitted.score(batch)), "the loaded detector scores otherwise"
 
 
 def higher_is_worse(subject: Subject) -> None:
     """The bad picture of the given pair scores above the good one."""
     good, bad = (scores[0].value for scores in subject.ready().score(subject.pair_batch()))
     assert bad > good, f"the bad picture scores {bad:.6g}, the good one {good:.6g}"
-
-
-def kept_details_are_there(subject: Subject) -> None:
-    """Every score has the details that finish() will read."""
-    for score in subject.scores():
-        missing = sorted(subject.cls.keeps - score.details.keys())
-        assert not missing, f"details lack {', '.join(missing)}, which keeps names"
-
-
-def groups_are_of_the_images(subject: Subject) -> None:
-    """finish() takes any number of images, none included, and gives sound groups of them."""
-    details = [score.details for score in subject.scores()]
-    kept = json.loads(json.dumps([{name: d[name] for name in subject.cls.keeps} for d in details]))
-    stores: tuple[list[dict[str, Any]], ...] = ([], kept, kept + kept)
-    for store in stores:
-        for group in subject.ready().finish(store):
-            assert isinstance(group, ImageGroup), f"{group!r} is not an ImageGroup"
-            assert group.kind, "a group has no kind"
-            json.dumps(dict(group.details), allow_nan=False)
-            places = [int(place) for place in group.members]
-            assert places, "a group is empty"
-            outside = [place for place in places if not 0 <= place < len(store)]
-            assert not outside, f"places {outside} of a store of {len(store)} images"
 
 
 CHECKS = (
@@ -292,23 +229,4 @@ CHECKS = (
     prints_nothing,
     survives_pickling,
 )
-LEARNING_CHECKS = (unfitted_says_so, fit_streams_and_repeats, save_load_round_trip)
 PAIR_CHECKS = (higher_is_worse,)
-SET_CHECKS = (kept_details_are_there, groups_are_of_the_images)
-
-
-def _begins_like_a_pickle(path: Path) -> bool:
-    """Its first byte, then a protocol from 2 on; a safetensors file may begin so by chance."""
-    head = path.read_bytes()[:9]
-    return head[:1] == b"\x80" and b"\x02" <= head[1:2] <= b"\x05" and head[8:] != b"{"
-
-
-def _same(left: list[list[Score]], right: list[list[Score]]) -> bool:
-    return [[_bits(s) for s in view] for view in left] == [
-        [_bits(s) for s in view] for view in right
-    ]
-
-
-def _bits(score: Score) -> tuple[bytes, bytes | None]:
-    heatmap = None if score.heatmap is None else score.heatmap.tobytes()
-    return np.float64(score.value).tobytes(), heatmap

@@ -15,7 +15,7 @@ from clipvet.detectors._detector import Batch, Context, Detector, DetectorOption
 from clipvet.detectors.clip import BundleInfo
 from clipvet.detectors.frames._views import View
 
-__all__ = ["DEFAULT_QUERY", "FeatureSource", "Subject", "textures"]
+__all__ = ["DEFAULT_QUERY", "FeatureSource", "Subject", "same_scores", "textures"]
 
 DEFAULT_QUERY = Query(
     object="object",
@@ -146,3 +146,15 @@ def textures(count: int, *, seed: int) -> list[Pixels]:
         noisy = np.clip(fine + rng.normal(0, 12, fine.shape), 0, 255)
         pictures.append(noisy.astype(np.uint8))
     return pictures
+
+
+def same_scores(left: list[list[Score]], right: list[list[Score]]) -> bool:
+    """True if values and heatmaps are equal bit for bit."""
+    return [[_bits(s) for s in view] for view in left] == [
+        [_bits(s) for s in view] for view in right
+    ]
+
+
+def _bits(score: Score) -> tuple[bytes, bytes | None]:
+    heatmap = None if score.heatmap is None else score.heatmap.tobytes()
+    return np.float64(score.value).tobytes(), heatmap

@@ -42,7 +42,7 @@ from clipvet.detectors.testing import (
     textures,
     write_image_folder,
 )
-from clipvet.detectors.testing._checks import _begins_like_a_pickle
+from clipvet.detectors.testing._capability_checks import _begins_like_a_pickle
 
 SIZES = {"V": 3, "W": 48, "E": 32, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
 
