@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from clipvet.cli import run as run_command
+from clipvet.cli import _run_options
 from clipvet.cli._arguments import specs_from
 from clipvet.cli._options import DeviceName
 from clipvet.detectors import (
@@ -68,8 +68,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_choices_of_the_command_line_are_those_of_the_library() -> None:
     assert {choice.value for choice in DeviceName} == set(get_args(Device))
-    assert {choice.value for choice in run_command.Heatmaps} == set(get_args(HeatmapMode))
-    assert {choice.value for choice in run_command.Table} == set(get_args(TableFormat))
+    assert {choice.value for choice in _run_options.HeatmapMode} == set(get_args(HeatmapMode))
+    assert {choice.value for choice in _run_options.TableForm} == set(get_args(TableFormat))
 
 
 def test_the_schema_has_the_states_and_verdicts_of_the_types() -> None:
