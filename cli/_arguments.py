@@ -19,7 +19,14 @@ from clipvet.detectors import (
 )
 from clipvet.detectors.errors import UsageError
 
-__all__ = ["query_from", "region_from", "sources_from", "specs_from", "watching_from"]
+__all__ = [
+    "query_from",
+    "region_from",
+    "sources_from",
+    "specs_from",
+    "watching_from",
+    "weights_from",
+]
 
 
 def sources_from(
@@ -131,3 +138,17 @@ def query_from(name: str | None, classes: Path | None) -> Query:
 def region_from(text: str) -> Region:
     """A box or a mask file, from ``--roi``."""
     return Region.from_mask(text) if Path(text).exists() else Region.parse(text)
+
+
+def weights_from(given: Sequence[str]) -> dict[str, float]:
+    """Detector -> weight, from ``--weight id=2``."""
+    weights = {}
+    for text in given:
+        name, _, number = text.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise UsageError(f"--weight {text}: write id=number")
+    return weights

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -25,10 +25,17 @@ from clipvet.cli._options import (
     Tile,
 )
 
-if TYPE_CHECKING:
-    from clipvet.detectors import FitSummary
-
 __all__ = ["fit"]
+
+PROMISE = "Verdict and promise"
+
+
+class CombinationName(StrEnum):
+    """For the parser."""
+
+    any = "any"
+    all = "all"
+    weighted = "weighted"
 
 
 def fit(  # noqa: PLR0917 - Typer makes options of them
@@ -38,27 +45,70 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The recipe's folder: new or empty.")],
     detector: Detectors = None,
+    object_: ObjectName = None,
+    classes: Classes = None,
+    settings: Settings = None,
+    artefact: Artefacts = None,
     gate: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ID",
             help="A detector that abstains instead of flagging; repeatable.",
-            rich_help_panel=WHAT,
+            rich_help_panel=PROMISE,
         ),
     ] = None,
-    object_: ObjectName = None,
-    classes: Classes = None,
-    settings: Settings = None,
-    artefact: Artefacts = None,
+    combine: Annotated[
+        CombinationName,
+        typer.Option(
+            help="When several detectors flag an image together: any of them is above its "
+            "threshold, all of them are, or the weighted mean of -log p is above one.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = CombinationName.any,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID=W",
+            help="Weight of a detector in --combine weighted, else 1; repeatable.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
     false_alarm: Annotated[
         float | None,
         typer.Option(
             metavar="RATE",
             help="Share of good images that may be flagged; else the strictest of 0.01, 0.02, "
             "0.05 and 0.1 that can be promised.",
-            rich_help_panel=WHAT,
+            rich_help_panel=PROMISE,
         ),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="C",
+            help="Keep that share with this confidence, for instance 0.95, and not only on "
+            "average over the good images that could have been given; takes more of them.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
+    bad: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="BAD",
+            help="Images of bad parts, to measure with; sub-folders are kinds of defects; "
+            "repeatable.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
+    threshold: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="conformal: keeps the share of false alarms, whatever the bad images say. "
+            "max-f1, recall=0.95: chosen on the images of --bad, and promises nothing.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = "conformal",
     shots: Annotated[
         int | None,
         typer.Option(
@@ -81,7 +131,8 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
 
     Exits 3 if images were left out because they could not be judged; the recipe is written.
     """  # fmt: skip
-    from clipvet.cli._arguments import query_from, region_from, specs_from
+    from clipvet.cli._arguments import query_from, region_from, specs_from, weights_from
+    from clipvet.cli._fit_summary import print_fit_summary
     from clipvet.cli._progress import steps_display
     from clipvet.detectors import DecodePolicy, FitConfig, Host, Tiling
     from clipvet.detectors import fit as fit_recipe
@@ -94,12 +145,17 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         out=out,
         specs=tuple(specs_from(detector or [], settings or [], artefact or [], recipe=None)),
         gates=tuple(gate or ()),
+        combination=combine.value,
+        weights=weights_from(weight or []),
         bundle=bundle,
         query=query_from(object_, classes),
         region=None if roi is None else region_from(roi),
         tiling=None if tile is None else Tiling(tile, overlap),
         decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
         rate=false_alarm,
+        confidence=confidence,
+        bad=tuple(bad or ()),
+        threshold=threshold,
         shots=shots,
         device=device.value,
         batch_size=batch,
@@ -107,39 +163,5 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     with steps_display("fit", quiet=quiet) as progress:
         summary = fit_recipe(config, host=Host.load(), progress=progress)
     if not quiet:
-        _print_summary(summary)
+        print_fit_summary(summary)
     raise typer.Exit(3 if any(image.failed for image in summary.left_out) else 0)
-
-
-def _print_summary(summary: FitSummary) -> None:
-    recipe = summary.recipe
-    say = typer.echo
-    names = ", ".join(spec.id for spec in recipe.specs)
-    about = recipe.query.object
-    say(f"{summary.out}: recipe for {names}, asked about {about!r}, on {recipe.bundles[0].id}")
-    learned = f"{summary.references} to learn from, " if summary.references else ""
-    say(
-        f"  images     {learned}{summary.held_out} held out to calibrate, "
-        f"{len(summary.left_out)} left out   {summary.seconds:.1f} s"
-    )
-    for image in summary.left_out[:10]:
-        say(f"             left out: {image.id}: {image.reason}")
-    if len(summary.left_out) > 10:
-        say(f"             ... and {len(summary.left_out) - 10} more")
-    flags = next(t for k, t in recipe.thresholds.items() if k not in recipe.gates)
-    together = " by any of its detectors" if len(recipe.specs) > 1 else ""
-    say(
-        f"  promise    at most {100 * recipe.rate:g} % of good images are flagged{together}, "
-        f"calibrated on {flags.n} of them"
-    )
-    for name, threshold in recipe.thresholds.items():
-        does = "abstains" if name in recipe.gates else "flags"
-        say(f"             {name} {does} above {threshold.value:.4g}")
-    if summary.stricter is not None:
-        rate, n = summary.stricter
-        say(f"             {100 * rate:g} % would take {n} held-out images")
-    if recipe.probes:
-        say(f"  probes     {len(recipe.probes)} of the images are copied into the recipe")
-    for warning in summary.warnings:
-        say(f"  note       {warning}")
-    say(f"  next       detect run IMAGES --recipe {shlex.quote(str(summary.out))}")

@@ -63,13 +63,16 @@ from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginFailure, PluginRecord
 from clipvet.detectors.host._template import new_plugin
 from clipvet.detectors.recipes._calibration import Calibration, Threshold
+from clipvet.detectors.recipes._combination import Combination
 from clipvet.detectors.recipes._drift import Drift, LineWatch
 from clipvet.detectors.recipes._fit import FitConfig, FitProgress, FitSummary, fit
 from clipvet.detectors.recipes._recipe import Recipe
-from clipvet.detectors.recipes._verdicts import Judged, Judgement, judge
+from clipvet.detectors.recipes._validation import Validation, ValidationRow
+from clipvet.detectors.recipes._verdicts import Combined, Judged, Judgement, judge
 from clipvet.detectors.records._files import RecordWriter, read_records, write_records
 from clipvet.detectors.records._records import (
     RECORD_SCHEMA,
+    CombinedFacts,
     DetectionRecord,
     HeatmapFacts,
     ImageFacts,
@@ -107,6 +110,9 @@ __all__ = [
     "COMMON_WORDS",
     "Calibration",
     "ClipvetError",
+    "Combination",
+    "Combined",
+    "CombinedFacts",
     "CommonWords",
     "Context",
     "DEFAULT_DETECTORS",
@@ -188,6 +194,8 @@ __all__ = [
     "Tiling",
     "UnfitEnvironment",
     "UsageError",
+    "Validation",
+    "ValidationRow",
     "Verdict",
     "View",
     "Watching",

@@ -72,8 +72,9 @@ def _compared(name: str, shift: float, probes: int, recipe: Recipe) -> Finding:
         advice = "detect run on the recipe's probes shows why"
         return Finding(_SECTION, name, "gives no score for a probe", "bad", advice)
     calibration, threshold = recipe.calibrations[name], recipe.thresholds.get(name)
-    near = 0
-    if threshold is not None:
+    if threshold is None:
+        near = _undecided(recipe, name, shift)
+    else:
         near = int((np.abs(calibration.scores - threshold.value) < shift).sum())
         # The threshold is one of the scores itself, and moves with them.
         near -= int((calibration.scores == threshold.value).any())
@@ -85,3 +86,16 @@ def _compared(name: str, shift: float, probes: int, recipe: Recipe) -> Finding:
         )
     advice = "its thresholds do not hold on this machine: fit the recipe here"
     return Finding(_SECTION, name, value, "bad", advice)
+
+
+def _undecided(recipe: Recipe, name: str, shift: float) -> int:
+    """How many good images of a combined threshold are judged by a shift of one detector."""
+    calibrations = recipe.calibrations
+    rows = zip(*(one.scores.tolist() for one in calibrations.values()), strict=True)
+    near = 0
+    for row in rows:
+        scores = dict(zip(calibrations, row, strict=True))
+        above = recipe.passes({**scores, name: scores[name] + shift})
+        near += above != recipe.passes({**scores, name: scores[name] - shift})
+    # The cut is one of the values itself, and moves with them.
+    return near - (recipe.flagging.cut in recipe.flagging.values)

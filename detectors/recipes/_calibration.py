@@ -2,17 +2,17 @@
 
 Split-conformal prediction (Vovk, Gammerman and Shafer 2005; Papadopoulos et al. 2002): if the n
 held-out good images and a new good image are exchangeable, the new score exceeds the
-ceil((n + 1)(1 - a))-th smallest held-out score with probability at most a. What is promised,
-and what is not: ``docs/recipes.md``.
+ceil((n + 1)(1 - a))-th smallest held-out score with probability at most a. A threshold that keeps
+a with a confidence over the draw of the held-out images is a higher order statistic (Wilks 1941;
+Vovk 2012). What is promised, and what is not: ``docs/recipes.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,15 @@ __all__ = [
     "Threshold",
     "calibrating_images",
     "images_needed",
-    "joint_thresholds",
     "percent",
+    "rank",
     "strictest_rate",
 ]
 
 RATES = (0.01, 0.02, 0.05, 0.1)
 """The rates that are tried, strictest first, when none is asked for."""
+
+_EXACT_UP_TO = 20_000  # images; beyond, one image more is asked for than a power of that size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,17 @@ class Threshold:
     Attributes:
         value: in units of the raw score.
         origin: one sentence that says where the value comes from.
-        rate: promised rate of false alarms of the verdict that this threshold is part of.
-        n: held-out good images behind the promise.
+        rate: promised rate of false alarms of the verdict that this threshold is part of; None
+            if it was chosen on bad images, and promises none.
+        n: held-out good images behind it.
+        confidence: with which the rate holds over the draw of these images; None: on average.
     """
 
     value: float
     origin: str
-    rate: float
+    rate: float | None
     n: int
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,78 +95,57 @@ class Calibration:
         at_least = self.n - int(np.searchsorted(self.scores_, score, side="left"))
         return (1 + at_least) / (self.n + 1)
 
-    def threshold(self, rate: float) -> float:
+    def threshold(self, rate: float, confidence: float | None = None) -> float:
         """The score that a good image exceeds with probability at most ``rate``.
 
         Raises:
             UsageError: n images cannot promise this rate; names the n that can.
         """
-        return float(self.scores_[_rank(self.n, rate) - 1])
+        return float(self.scores_[rank(self.n, rate, confidence) - 1])
 
-    def map_threshold(self, rate: float) -> float | None:
+    def map_threshold(self, rate: float, confidence: float | None = None) -> float | None:
         """The least float32 that the map of a good image reaches with probability <= ``rate``."""
         if not len(self.map_maxima):
             return None
-        exceeded = np.sort(self.map_maxima)[_rank(len(self.map_maxima), rate) - 1]
+        place = rank(len(self.map_maxima), rate, confidence) - 1
+        exceeded = np.sort(self.map_maxima)[place]
         return float(np.nextafter(np.float32(exceeded), np.float32(np.inf)))
 
-    def heatmap_range(self, rate: float) -> tuple[float, float] | None:
+    def heatmap_range(
+        self, rate: float, confidence: float | None = None
+    ) -> tuple[float, float] | None:
         """Lowest and highest score that pictures show; the threshold of the map lies midway.
 
         The lowest is ``map_low``: what a good part says about itself stays dark.
         """
-        middle = self.map_threshold(rate)
+        middle = self.map_threshold(rate, confidence)
         if middle is None or self.map_low is None:
             return None
         reach = max(middle - self.map_low, abs(middle) * 1e-6, 1e-9)
         return middle - reach, middle + reach
 
 
-def joint_thresholds(
-    calibrations: Mapping[str, Calibration], rate: float, *, outcome: str = "flag"
-) -> dict[str, Threshold]:
-    """One threshold per detector, such that *any* of them is exceeded with at most ``rate``.
+def rank(n: int, rate: float, confidence: float | None = None) -> int:
+    """Which of n scores, counted from the smallest, is the threshold.
 
-    A single detector is calibrated on all its images. With several, the first half of the
-    images gives each detector's median and scale (interquartile range); the second half
-    calibrates the largest standardised score, T; a detector's threshold is median + T * scale.
-    Computed in rationals: rounding flags no image that the promise counts as passed.
-
-    Args:
-        calibrations: detector -> calibration, all on the same images in the same order.
-        rate: of the verdict "any of them".
-        outcome: what a good image does that exceeds one, for the sentence.
+    Without a confidence k = ceil((n + 1)(1 - rate)). With one, the smallest k from there on with
+    P(Beta(k, n + 1 - k) >= 1 - rate) = P(Binomial(n, rate) > n - k) >= confidence: of the
+    calibrations that could have been drawn, that share keeps the rate in the long run. In exact
+    arithmetic: 0.1 means one tenth, not its float.
 
     Raises:
-        UsageError: too few images for this rate, or calibrations on different images.
+        UsageError: n images cannot promise this; names the n that can.
     """
-    if not calibrations:
-        return {}
-    names, several = list(calibrations), list(calibrations.values())
-    if len({calibration.images for calibration in several}) != 1:
+    if n < images_needed(rate, confidence):
+        sure = "" if confidence is None else f" with confidence {percent(confidence)}"
+        other = f"at least 1/{n + 1}" if confidence is None else "higher, or less confidence"
         raise UsageError(
-            f"{', '.join(names)} were calibrated on different images: fit them together"
+            f"a false-alarm rate of {percent(rate)}{sure} cannot be promised from {n} held-out "
+            f"good images: it takes at least {images_needed(rate, confidence)}, or a rate of "
+            f"{other}"
         )
-    total = several[0].n
-    n = calibrating_images(total, len(several))
-    rank = _rank(n, rate)
-    if len(several) == 1:
-        values = [several[0].threshold(rate)]
-        origin = f"split-conformal on {n} held-out good images"
-    else:
-        scaling = [_centre_and_scale(one.scores[: total - n]) for one in several]
-        combined = sorted(
-            max((Fraction(s) - c) / w for s, (c, w) in zip(row, scaling, strict=True))
-            for row in zip(*(one.scores[total - n :].tolist() for one in several), strict=True)
-        )
-        limit = combined[rank - 1]
-        values = [_float_not_above(c + limit * w) for c, w in scaling]
-        origin = f"split-conformal on {n} held-out good images, {' and '.join(names)} together"
-    promise = f"{origin}: at most {percent(rate)} of good images {outcome}"
-    return {
-        name: Threshold(value=value, origin=promise, rate=rate, n=n)
-        for name, value in zip(names, values, strict=True)
-    }
+    least = max(math.ceil((n + 1) * (1 - _exact(rate))), 1)
+    return least if confidence is None else max(least, _confident_rank(n, rate, confidence))
 
 
 def calibrating_images(held_out: int, detectors: int) -> int:
@@ -169,25 +153,42 @@ def calibrating_images(held_out: int, detectors: int) -> int:
     return held_out if detectors <= 1 else held_out - held_out // 2
 
 
-def images_needed(rate: float) -> int:
-    """The smallest n that can promise ``rate``: rate >= 1 / (n + 1)."""
-    return math.ceil(1 / _exact(rate)) - 1
+def images_needed(rate: float, confidence: float | None = None) -> int:
+    """The smallest n that can promise ``rate``.
+
+    That is rate >= 1 / (n + 1); with a confidence also (1 - rate)^n <= 1 - confidence.
+    """
+    exact = _exact(rate)
+    n = math.ceil(1 / exact) - 1
+    if confidence is None:
+        return n
+    left = 1 - _exact_confidence(confidence)
+    about = math.log(left) / math.log1p(-rate)
+    if about > _EXACT_UP_TO:
+        return math.ceil(about) + 1
+    n = max(n, math.floor(about) - 1)
+    while (1 - exact) ** n > left:
+        n += 1
+    return n
 
 
-def strictest_rate(n: int) -> tuple[float, tuple[float, int] | None]:
+def strictest_rate(
+    n: int, confidence: float | None = None
+) -> tuple[float, tuple[float, int] | None]:
     """The strictest of ``RATES`` that n images allow, and the next stricter with its n.
 
     Raises:
         UsageError: n does not even allow the loosest.
     """
     for index, rate in enumerate(RATES):
-        if n >= images_needed(rate):
+        if n >= images_needed(rate, confidence):
             stricter = RATES[index - 1] if index else None
-            return rate, (stricter, images_needed(stricter)) if stricter else None
+            return rate, (stricter, images_needed(stricter, confidence)) if stricter else None
     loosest = RATES[-1]
+    sure = "" if confidence is None else f" with confidence {percent(confidence)}"
     raise UsageError(
         f"{n} held-out good images cannot promise any false-alarm rate of "
-        f"{percent(loosest)} or less: give at least {images_needed(loosest)}"
+        f"{percent(loosest)} or less{sure}: give at least {images_needed(loosest, confidence)}"
     )
 
 
@@ -196,15 +197,25 @@ def percent(rate: float) -> str:
     return f"{100 * rate:g} %"
 
 
-def _rank(n: int, rate: float) -> int:
-    """ceil((n + 1)(1 - rate)) in exact arithmetic: 0.1 means one tenth, not its float."""
-    rank = math.ceil((n + 1) * (1 - _exact(rate)))
-    if rank > n:
-        raise UsageError(
-            f"a false-alarm rate of {percent(rate)} cannot be promised from {n} held-out good "
-            f"images: it takes at least {images_needed(rate)}, or a rate of at least 1/{n + 1}"
-        )
-    return max(rank, 1)
+@lru_cache(maxsize=64)
+def _confident_rank(n: int, rate: float, confidence: float) -> int:
+    """The smallest k with P(Binomial(n, rate) <= n - k) <= 1 - confidence.
+
+    Counted down from k = n; in integers, over the common denominator of all terms.
+    """
+    exact = _exact(rate)
+    out, among = exact.numerator, exact.denominator
+    left = (1 - _exact_confidence(confidence)) * among**n
+    tail = term = (among - out) ** n  # none of the n exceeds the threshold
+    k = n
+    while k > 1:
+        exceeding = n - k + 1
+        term = term * (n - exceeding + 1) * out // (exceeding * (among - out))
+        tail += term
+        if tail > left:
+            break
+        k -= 1
+    return k
 
 
 def _exact(rate: float) -> Fraction:
@@ -213,14 +224,7 @@ def _exact(rate: float) -> Fraction:
     return Fraction(str(rate))
 
 
-def _centre_and_scale(scores: Sequence[float] | NDArray[np.float64]) -> tuple[Fraction, Fraction]:
-    """Median and interquartile range; where that is 0, the range, then a sliver."""
-    low, median, high = (float(value) for value in np.quantile(scores, (0.25, 0.5, 0.75)))
-    scale = high - low or float(np.ptp(scores)) or max(abs(median) * 1e-6, 1e-9)
-    return Fraction(median), Fraction(scale)
-
-
-def _float_not_above(value: Fraction) -> float:
-    """The largest float <= value: a float exceeds it exactly if it exceeds ``value``."""
-    nearest = float(value)
-    return math.nextafter(nearest, -math.inf) if Fraction(nearest) > value else nearest
+def _exact_confidence(confidence: float) -> Fraction:
+    if not 0 < confidence < 1:
+        raise UsageError(f"a confidence of {confidence:g} is none: give a number between 0 and 1")
+    return Fraction(str(confidence))

@@ -19,6 +19,12 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.engine._setup import make_options
 from clipvet.detectors.errors import DetectorError, UsageError
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._fit_bad import (
+    bad_images,
+    find_bad_images,
+    score_bad,
+    validation_of,
+)
 from clipvet.detectors.recipes._good_images import LeftOut, find_good_images
 from clipvet.detectors.recipes._held_out import (
     FitProgress,
@@ -90,6 +96,7 @@ def fit(
     query = config.query if config.query.object else replace(config.query, object="object")
     reader = FileReader(host.readers, config.decode_policy)
     good = find_good_images(config.sources, takes=reader.takes)
+    bad = find_bad_images(config.bad, good, takes=reader.takes)
     shots = plan.shots(len(good.images))
     with (
         Engine(
@@ -108,7 +115,7 @@ def fit(
         for slot in engine.slots:
             if slot.failure is not None:
                 raise DetectorError(slot.failure.message)
-        images = ImageReader(engine, reader, list(good.left_out))
+        images = ImageReader(engine, reader, [*good.left_out, *bad.left_out])
         remaining = iter(good.images)
         references = images.readable(remaining, shots)
         if references:
@@ -129,6 +136,7 @@ def fit(
             for spec in specs
         }
         rate, stricter = plan.promise(len(scored))
+        wrong = score_bad(engine, images, bad.images, query, progress)
         recipe = Recipe(
             specs=specs,
             bundles=tuple(
@@ -142,7 +150,12 @@ def fit(
             ),
             calibrations=calibrations,
             rate=rate,
+            confidence=config.confidence,
             gates=config.gates,
+            combination=config.combination,
+            weights=config.weights,
+            threshold=config.threshold,
+            bad=bad_images(wrong, config.threshold),
             query=query,
             region=config.region,
             tiling=config.tiling,
@@ -153,7 +166,7 @@ def fit(
             version=version("clipvet"),
         )
         _ = recipe.thresholds  # refuses a rate that cannot be promised, before anything is written
-        recipe.save(config.out)
+        replace(recipe, validation=validation_of(recipe, wrong)).save(config.out)
         return FitSummary(
             recipe=Recipe.load(config.out),
             out=config.out,
@@ -161,7 +174,7 @@ def fit(
             held_out=len(scored),
             left_out=tuple(images.left_out),
             stricter=stricter,
-            warnings=(*advice, *engine.warnings, *good.problems),
+            warnings=(*advice, *engine.warnings, *good.problems, *bad.problems),
             encoder_calls=engine.encoder_calls,
             seconds=time.perf_counter() - start,
         )

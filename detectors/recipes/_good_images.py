@@ -51,12 +51,15 @@ class GoodImages:
     problems: tuple[str, ...] = ()
 
 
-def find_good_images(sources: Iterable[Path], *, takes: Callable[[Path], bool]) -> GoodImages:
+def find_good_images(
+    sources: Iterable[Path], *, takes: Callable[[Path], bool], called: str = "good"
+) -> GoodImages:
     """Walk files and folders and order what is there by content.
 
     Args:
         sources: files and folders.
         takes: whether a file of a folder is an image.
+        called: what the user calls them, for the sentence.
 
     Raises:
         UsageError: a source does not exist, or there is no image in any.
@@ -78,7 +81,7 @@ def find_good_images(sources: Iterable[Path], *, takes: Callable[[Path], bool]) 
             left_out.append(LeftOut(id=found.id, reason=f"a copy of {first.id}", failed=False))
     if not by_hash:
         where = ", ".join(str(source) for source in sources) or "nothing"
-        raise UsageError(f"there is no image in {where}: give a folder of good images")
+        raise UsageError(f"there is no image in {where}: give a folder of {called} images")
     return GoodImages(
         images=tuple(by_hash[digest] for digest in sorted(by_hash)),
         left_out=tuple(left_out),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -33,11 +33,19 @@ FitProgress: TypeAlias = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ScoredImage:
-    """A held-out image and, for each detector, its score and the maximum and median of its map."""
+    """An image that nothing was learned from.
+
+    Attributes:
+        image: which.
+        scores: detector -> score.
+        maps: detector -> maximum and median of its map.
+        results: what the scores were read from, without the maps.
+    """
 
     image: GoodImage
     scores: dict[str, float]
     maps: dict[str, tuple[float, float]]
+    results: tuple[RawResult, ...]
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,10 @@ def score_held_out(
     images: Sequence[GoodImage],
     query: Query,
     progress: FitProgress,
+    *,
+    what: str = "held-out",
 ) -> list[ScoredImage]:
-    """Score the held-out images; those that some detector cannot score are left out.
+    """Score images that nothing was learned from; those that a detector cannot are left out.
 
     Raises:
         UsageError: a detector needs a query that was not given.
@@ -85,7 +95,7 @@ def score_held_out(
     scored: list[ScoredImage] = []
     failures: list[str] = []
     for first in range(0, len(images), engine.batch_size):
-        progress("calibrating", first, len(images))
+        progress(f"scoring {what} images", first, len(images))
         part = images[first : first + engine.batch_size]
         planned = [(image, plan) for image in part if (plan := reader.plan(image)) is not None]
         answers = engine.score([p for _, p in planned], [(query,)] * len(planned))
@@ -102,10 +112,10 @@ def score_held_out(
         for slot in engine.slots:
             if slot.guarded is not None and slot.guarded.benched is not None:
                 raise DetectorError(slot.guarded.benched)
-    progress("calibrating", len(images), len(images))
+    progress(f"scoring {what} images", len(images), len(images))
     if not scored:
         reason = failures[0] if failures else reader.left_out[-1].reason
-        raise DetectorError(f"no held-out image could be scored: {reason}")
+        raise DetectorError(f"no {what} image could be scored: {reason}")
     return scored
 
 
@@ -148,4 +158,5 @@ def _scored(image: GoodImage, results: Sequence[RawResult]) -> ScoredImage:
             maximum, median = float(grid.max()), float(np.median(grid))
             high, low = maps.get(name, (maximum, median))
             maps[name] = (max(maximum, high), min(median, low))
-    return ScoredImage(image, scores, maps)
+    bare = tuple(replace(result, heatmap=None) for result in results)
+    return ScoredImage(image, scores, maps, bare)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._bad_images import CONFORMAL, ThresholdRule
 from clipvet.detectors.recipes._calibration import (
     RATES,
     calibrating_images,
@@ -19,6 +20,7 @@ from clipvet.detectors.recipes._calibration import (
     percent,
     strictest_rate,
 )
+from clipvet.detectors.recipes._combination import Combination, check_weights
 
 __all__ = ["FitConfig", "FitPlan"]
 
@@ -38,8 +40,15 @@ class FitConfig:
         query: what every image is asked about; without an object's name that is "object".
         region, tiling: how a frame becomes views.
         decode_policy: how a file becomes a frame.
+        combination: how the others make one verdict.
+        weights: of detectors in "weighted", > 0; those left out have 1.
         rate: false alarms to promise; None takes the strictest of 0.01, 0.02, 0.05 and 0.1
             that the number of images allows.
+        confidence: with which the rate is to hold over the draw of the held-out images; None
+            keeps it on average.
+        bad: files and folders of bad images, to measure with; sub-folders are kinds of defects.
+        threshold: "conformal" keeps the rate; "max-f1" and "recall=0.95" go by the bad images
+            and promise nothing.
         shots: images to learn from; None takes a quarter, at least 1 and at most 16. With 0
             no detector learns.
         device, batch_size, threads: as for :class:`Engine`.
@@ -49,12 +58,17 @@ class FitConfig:
     out: Path
     specs: tuple[DetectorSpec, ...]
     gates: tuple[str, ...] = ()
+    combination: Combination = "any"
+    weights: Mapping[str, float] = field(default_factory=dict)
     bundle: str | None = None
     query: Query = field(default_factory=Query)
     region: Region | None = None
     tiling: Tiling | None = None
     decode_policy: DecodePolicy = field(default_factory=DecodePolicy)
     rate: float | None = None
+    confidence: float | None = None
+    bad: tuple[Path, ...] = ()
+    threshold: str = CONFORMAL
     shots: int | None = None
     device: Device = "auto"
     batch_size: int = 8
@@ -63,11 +77,22 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.shots is not None and self.shots < 0:
             raise UsageError(f"{self.shots} images to learn from are none: give 0 or more")
-        if not {spec.id for spec in self.specs} - set(self.gates):
+        ids = [spec.id for spec in self.specs]
+        if not set(ids) - set(self.gates):
             raise UsageError("there is no detector that could flag: name one beside the gates")
-        unknown = sorted(set(self.gates) - {spec.id for spec in self.specs})
+        unknown = sorted(set(self.gates) - set(ids))
         if unknown:
             raise UsageError(f"gate {unknown[0]} is not among the detectors: name it there, too")
+        check_weights(self.combination, self.weights, flagging=set(ids) - set(self.gates))
+        if ThresholdRule.parse(self.threshold) is None:
+            return
+        if not self.bad:
+            raise UsageError(f"a threshold {self.threshold} needs images of bad parts: give --bad")
+        if not self.gates and (self.rate is not None or self.confidence is not None):
+            raise UsageError(
+                f"a threshold {self.threshold} promises no false-alarm rate: leave the rate and "
+                "the confidence out, or take the threshold conformal"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +103,14 @@ class FitPlan:
         learners: ids of the detectors that will learn; empty with ``shots=0``.
         together: the most detectors that share one promise (all flags, or all gates).
         rate: asked for, or None.
+        confidence: likewise.
         asked_shots: likewise.
     """
 
     learners: frozenset[str]
     together: int
     rate: float | None
+    confidence: float | None
     asked_shots: int | None
 
     @classmethod
@@ -94,6 +121,7 @@ class FitPlan:
             learners=frozenset(() if config.shots == 0 else learning),
             together=max(gates, len(config.specs) - gates),
             rate=config.rate,
+            confidence=config.confidence,
             asked_shots=config.shots,
         )
 
@@ -112,6 +140,8 @@ class FitPlan:
             shots = max(1, min(MOST_SHOTS, found // 4, found - keep))
         if found - shots < keep:
             rate = percent(RATES[-1] if self.rate is None else self.rate)
+            if self.confidence is not None:
+                rate = f"{rate} with confidence {percent(self.confidence)}"
             raise UsageError(
                 f"too few good images ({found}): {shots} to learn from leave "
                 f"{max(0, found - shots)} to calibrate on, and a false-alarm rate of {rate} takes "
@@ -127,10 +157,12 @@ class FitPlan:
         """
         if self.rate is not None:
             return self.rate, None
-        rate, stricter = strictest_rate(calibrating_images(held_out, self.together))
+        rate, stricter = strictest_rate(
+            calibrating_images(held_out, self.together), self.confidence
+        )
         return rate, stricter and (stricter[0], self._held_out_for(stricter[0]))
 
     def _held_out_for(self, rate: float) -> int:
         """The smallest number of held-out images whose calibrating part can promise ``rate``."""
-        needed = images_needed(rate)
+        needed = images_needed(rate, self.confidence)
         return needed if self.together <= 1 else 2 * needed - 1

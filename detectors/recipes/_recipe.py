@@ -5,6 +5,7 @@
     artefacts/<detector>/          what a detector learned
     calibrations/<detector>.json   its scores of held-out good images
     probes/                        a few held-out images; recipe.toml knows their scores
+    validation.json                scores and verdicts of bad images, if some were given
 
 Every path in it is relative: the folder can be moved. What it promises: ``docs/recipes.md``.
 """
@@ -16,10 +17,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.clip import BundleInfo
@@ -27,28 +28,25 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
-from clipvet.detectors.recipes._calibration import Calibration, Threshold, joint_thresholds
-from clipvet.detectors.recipes._files import (
-    hash_files,
-    read_calibration,
-    verify_files,
-    write_calibration,
+from clipvet.detectors.recipes._bad_images import CONFORMAL, ThresholdRule, choose_cut
+from clipvet.detectors.recipes._binding import compare_bundles
+from clipvet.detectors.recipes._calibration import Calibration, Threshold
+from clipvet.detectors.recipes._combination import (
+    Combination,
+    JointCalibration,
+    calibrate_jointly,
 )
+from clipvet.detectors.recipes._files import read_calibration, verify_files
+from clipvet.detectors.recipes._saving import write_recipe
 from clipvet.detectors.recipes._tables import (
     RECIPE_FILE,
+    BadImage,
     BoundBundle,
-    DecodeTable,
-    DetectorTable,
-    ProbeTable,
-    QueryTable,
     RecipeFile,
-    RegionTable,
-    TilingTable,
-    artefact_path,
     calibration_path,
     found_name,
-    stored_name,
 )
+from clipvet.detectors.recipes._validation import Validation, read_validation
 
 __all__ = ["BoundBundle", "Probe", "Recipe", "check_free"]
 
@@ -77,8 +75,16 @@ class Recipe:
         bundles: what they were fitted on, the task's own first.
         calibrations: detector id -> its scores of held-out good images.
         rate: promised rate of false alarms of the verdict.
+        confidence: with which the rate holds over the draw of the held-out images; None: on
+            average.
         gates: ids of the detectors that make a verdict ``abstain`` instead of ``flag``.
-        combination: how detectors make one verdict: "any" of them flags.
+        combination: how the other detectors make one verdict: "any" of them flags, "all" of
+            them do, or their "weighted" p-values.
+        weights: detector -> weight in "weighted"; those left out have 1.
+        threshold: what makes the threshold of flags: "conformal", or bad images: "max-f1",
+            "recall=0.95". Gates and regions are conformal always.
+        bad: bad images of the fit, with their scores.
+        validation: how the recipe did on them.
         query: what every image is asked about.
         region, tiling: how a frame becomes views.
         decode_policy: how a file becomes a frame.
@@ -93,8 +99,13 @@ class Recipe:
     bundles: tuple[BoundBundle, ...]
     calibrations: Mapping[str, Calibration]
     rate: float
+    confidence: float | None = None
     gates: tuple[str, ...] = ()
-    combination: Literal["any"] = "any"
+    combination: Combination = "any"
+    weights: Mapping[str, float] = field(default_factory=dict)
+    threshold: str = CONFORMAL
+    bad: tuple[BadImage, ...] = ()
+    validation: Validation | None = None
     query: Query = field(default_factory=Query)
     region: Region | None = None
     tiling: Tiling | None = None
@@ -121,28 +132,58 @@ class Recipe:
         return self.bundles[0].preprocessing_sha256
 
     @cached_property
-    def thresholds(self) -> Mapping[str, Threshold]:
-        """Detector id -> threshold. The promise is that of all flags together, and of all gates.
+    def flagging(self) -> JointCalibration:
+        """The detectors that could flag, as one.
 
         Raises:
             UsageError: there are too few held-out images for the rate; names how many it takes.
         """
-        flags = {k: c for k, c in self.calibrations.items() if k not in self.gates}
+        rule = ThresholdRule.parse(self.threshold)
+        joint = calibrate_jointly(
+            {k: c for k, c in self.calibrations.items() if k not in self.gates},
+            self.rate,
+            confidence=self.confidence,
+            combination=self.combination,
+            weights=self.weights,
+        )
+        return joint if rule is None else choose_cut(joint, rule, self.bad)
+
+    @cached_property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """Detector id -> threshold. The promise is that of all flags together, and of all gates.
+
+        In weighted p-values only gates have one of their own; see :attr:`flagging`.
+
+        Raises:
+            UsageError: there are too few held-out images for the rate; names how many it takes.
+        """
         gates = {k: c for k, c in self.calibrations.items() if k in self.gates}
-        return {
-            **joint_thresholds(flags, self.rate),
-            **joint_thresholds(gates, self.rate, outcome="abstain"),
-        }
+        if not gates:
+            return self.flagging.thresholds
+        abstaining = calibrate_jointly(
+            gates, self.rate, confidence=self.confidence, outcome="abstain"
+        )
+        return {**self.flagging.thresholds, **abstaining.thresholds}
+
+    def passes(self, scores: Mapping[str, float]) -> bool:
+        """Whether an image with these scores, of every detector, neither flags nor abstains."""
+        thresholds, flagging = self.thresholds, self.flagging
+        gated = any(scores[gate] > thresholds[gate].value for gate in self.gates)
+        return not gated and flagging.statistic.of(scores) <= flagging.cut
 
     def map_threshold(self, detector: str) -> float | None:
         """Local score from which a region is reported: good maps stay below it at this rate."""
         calibration = self.calibrations.get(detector)
-        return None if calibration is None else calibration.map_threshold(self.rate)
+        return (
+            None if calibration is None else calibration.map_threshold(self.rate, self.confidence)
+        )
 
     def heatmap_range(self, detector: str) -> tuple[float, float] | None:
         """Lowest and highest score that pictures of a detector show; None without heatmaps."""
         calibration = self.calibrations.get(detector)
-        return None if calibration is None else calibration.heatmap_range(self.rate)
+        return (
+            None if calibration is None else calibration.heatmap_range(self.rate, self.confidence)
+        )
 
     def check(self, infos: Iterable[BundleInfo], provider: str | None = None) -> list[str]:
         """Compare the bundles and the provider at hand with those of the fit.
@@ -158,29 +199,7 @@ class Recipe:
         Raises:
             RecipeError: another bundle or another preprocessing: no threshold would hold.
         """
-        given = list(infos)
-        if len(given) < len(self.bundles):
-            raise RecipeError(
-                f"the recipe was fitted on {len(self.bundles)} bundles, this run has {len(given)}"
-            )
-        for bound, info in zip(self.bundles, given, strict=False):
-            if info.sha256 != bound.sha256:
-                raise RecipeError(
-                    f"the recipe was fitted on bundle {bound.id} ({bound.sha256[:12]}), this is "
-                    f"{info.id} ({info.sha256[:12]}): use that bundle or fit again"
-                )
-            if info.preprocessing_sha256 != bound.preprocessing_sha256:
-                raise RecipeError(
-                    f"bundle {info.id} preprocesses images in another way than when the recipe "
-                    "was fitted: use that bundle or fit again"
-                )
-        if provider is None or provider == self.provider:
-            return []
-        sentence = (
-            f"the recipe was calibrated on {self.provider}, this is {provider}: scores can differ "
-            "in the last digits, and with them the verdict of an image at the threshold"
-        )
-        return [sentence]
+        return compare_bundles(self, list(infos), provider)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the folder: completely, or not at all.
@@ -196,7 +215,7 @@ class Recipe:
         part = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}.part"
         part.mkdir()
         try:
-            self._write(part, out)
+            write_recipe(self, part, out)
             part.replace(out)  # an empty folder gives way, a full one does not
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
@@ -212,6 +231,8 @@ class Recipe:
         folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
         table, data = RecipeFile.read(folder)
         verify_files(folder, table.files)
+        name = table.validation
+        validation = None if name is None else read_validation(folder / name)
         try:
             recipe = cls(
                 specs=tuple(one.spec(folder) for one in table.detectors),
@@ -224,8 +245,13 @@ class Recipe:
                     for one in table.detectors
                 },
                 rate=table.false_alarm,
+                confidence=table.confidence,
                 gates=table.gates,
                 combination=table.combination,
+                weights=table.weights or {},
+                threshold=table.threshold,
+                bad=() if validation is None else validation.images,
+                validation=validation,
                 query=Query(**table.query.model_dump()),
                 region=None if table.region is None else table.region.read(folder),
                 tiling=None if table.tiling is None else Tiling(**table.tiling.model_dump()),
@@ -243,41 +269,6 @@ class Recipe:
         except UsageError as error:
             raise RecipeError(f"{folder / RECIPE_FILE}: {error}") from error
         return recipe
-
-    def _write(self, part: Path, out: Path) -> None:
-        for spec in self.specs:
-            if spec.artefact is not None:
-                shutil.copytree(spec.artefact, artefact_path(part, spec.id))
-        (part / "calibrations").mkdir()
-        for detector, calibration in self.calibrations.items():
-            write_calibration(calibration_path(part, detector), detector, calibration)
-        probes = []
-        for number, probe in enumerate(self.probes, start=1):
-            name = f"probes/{number}{probe.file.suffix.lower()}"
-            (part / "probes").mkdir(exist_ok=True)
-            shutil.copyfile(probe.file, part / name)
-            probes.append(ProbeTable(file=name, image=probe.image, scores=dict(probe.scores)))
-        region = None if self.region is None else RegionTable.write(self.region, part)
-        table = RecipeFile(
-            schema="clipvet.recipe/1",
-            created=self.created,
-            clipvet=self.version,
-            provider=self.provider,
-            false_alarm=self.rate,
-            combination=self.combination,
-            gates=self.gates,
-            decode=DecodeTable(**asdict(self.decode_policy)),
-            region=region,
-            tiling=None if self.tiling is None else TilingTable(**asdict(self.tiling)),
-            query=QueryTable(**asdict(self.query)),
-            bundles=tuple(
-                one.model_copy(update={"name": stored_name(one.name, out)}) for one in self.bundles
-            ),
-            detectors=tuple(DetectorTable.of(spec, out) for spec in self.specs),
-            probes=tuple(probes),
-            files=hash_files(part),
-        )
-        (part / RECIPE_FILE).write_text(table.to_toml(), encoding="utf-8")
 
 
 def check_free(folder: Path) -> None:

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.frames._views import Region
+from clipvet.detectors.recipes._combination import MOST_WEIGHT, Combination
 
 __all__ = [
     "RECIPE_FILE",
+    "BadImage",
     "BoundBundle",
     "DecodeTable",
     "DetectorTable",
@@ -44,6 +46,7 @@ class Table(BaseModel):
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DetectorId = Annotated[str, Field(min_length=1)]
+Weight = Annotated[float, Field(gt=0, le=MOST_WEIGHT)]
 
 
 class BoundBundle(Table):
@@ -143,6 +146,16 @@ class ProbeTable(Table):
     scores: dict[str, float]
 
 
+class BadImage(Table):
+    """A bad image of the fit, its scores, and whether it chose the threshold, or measured it."""
+
+    image: str
+    kind: str
+    chose: bool = False
+    measured: bool = True
+    scores: dict[str, float]
+
+
 class RecipeFile(Table):
     """What ``recipe.toml`` holds."""
 
@@ -151,7 +164,11 @@ class RecipeFile(Table):
     clipvet: str
     provider: str
     false_alarm: float = Field(gt=0, lt=1)
-    combination: Literal["any"]
+    confidence: float | None = Field(default=None, gt=0, lt=1)
+    combination: Combination
+    weights: dict[str, Weight] | None = None
+    threshold: str = "conformal"
+    validation: str | None = None
     gates: tuple[str, ...] = ()
     decode: DecodeTable
     region: RegionTable | None = None
@@ -170,9 +187,16 @@ class RecipeFile(Table):
         for gate in self.gates:
             if gate not in ids:
                 raise ValueError(f"gate {gate!r} is not among the detectors")
+        if self.weights and self.combination != "weighted":
+            raise ValueError(f"weights belong to weighted, not to {self.combination}")
+        for name in self.weights or {}:
+            if name not in ids or name in self.gates:
+                raise ValueError(f"weight of {name!r}, which is no detector that could flag")
         used = [probe.file for probe in self.probes]
         if self.region is not None and self.region.mask is not None:
             used.append(self.region.mask)
+        if self.validation is not None:
+            used.append(self.validation)
         for name in used:
             if name not in self.files:
                 raise ValueError(f"{name} is used, and its hash is not listed under files")

@@ -14,8 +14,9 @@ from clipvet.detectors.frames._frames import Frame
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._regions import find_regions
 from clipvet.detectors.recipes._recipe import Recipe
-from clipvet.detectors.recipes._verdicts import Judged, judge
+from clipvet.detectors.recipes._verdicts import Combined, Judged, Threshold, judge
 from clipvet.detectors.records._records import (
+    CombinedFacts,
     DetectionRecord,
     DomainFacts,
     HeatmapFacts,
@@ -97,6 +98,7 @@ def scored_record(
         verdict=judgement.verdict,
         reasons=judgement.reasons,
         detections=tuple(detections),
+        combined=_combined(judgement.combined),
         runtime=RuntimeFacts(
             bundle=main.id,
             bundle_sha256=main.sha256,
@@ -124,13 +126,32 @@ def _detection(
         status=result.status,
         score=result.value,
         p_value=judged.p_value,
-        threshold=None if threshold is None else ThresholdFacts(**asdict(threshold)),
+        threshold=None if threshold is None else _threshold(threshold),
         verdict=judged.verdict,
         heatmap=heatmap,
         regions=_regions(result, recipe),
         domain=_domain(result),
         details=dict(result.details),
         error=result.error,
+    )
+
+
+def _combined(combined: Combined | None) -> CombinedFacts | None:
+    if combined is None:
+        return None
+    return CombinedFacts(
+        combination=combined.combination,
+        value=combined.value,
+        p_value=combined.p_value,
+        threshold=_threshold(combined.threshold),
+        terms=dict(combined.terms),
+    )
+
+
+def _threshold(threshold: Threshold) -> ThresholdFacts:
+    # The confidence is a word of its origin.
+    return ThresholdFacts(
+        value=threshold.value, origin=threshold.origin, rate=threshold.rate, n=threshold.n
     )
 
 

@@ -17,6 +17,7 @@ from clipvet.detectors.frames._views import Box
 
 __all__ = [
     "RECORD_SCHEMA",
+    "CombinedFacts",
     "DetectionRecord",
     "DomainFacts",
     "HeatmapFacts",
@@ -66,7 +67,9 @@ class ThresholdFacts(_Part):
 
     value: float
     origin: str
-    rate: float | None = Field(default=None, description="promised rate of false alarms")
+    rate: float | None = Field(
+        default=None, description="promised rate of false alarms; None: nothing is promised"
+    )
     n: int | None = Field(default=None, description="good images it was calibrated on")
 
 
@@ -123,6 +126,18 @@ class DomainFacts(_Part):
     )
 
 
+class CombinedFacts(_Part):
+    """All detectors that could flag, taken together; above the threshold they do."""
+
+    combination: Literal["any", "all", "weighted"]
+    value: float = Field(
+        description="any, all: largest, smallest standardised score; weighted: mean of -ln p"
+    )
+    p_value: float = Field(ge=0, le=1, description="of the value, against good images")
+    threshold: ThresholdFacts
+    terms: dict[str, float] = Field(description="detector -> its standardised score or its -ln p")
+
+
 class RuntimeFacts(_Part):
     """What computed the features."""
 
@@ -143,6 +158,9 @@ class Record(_Part):
     )
     reasons: tuple[str, ...] = ()
     detections: tuple[DetectionRecord, ...] = ()
+    combined: CombinedFacts | None = Field(
+        default=None, description="None: fewer than two detectors could flag, or one gave no score"
+    )
     runtime: RuntimeFacts | None = None
     timing_ms: dict[str, float] = Field(default_factory=dict)
 

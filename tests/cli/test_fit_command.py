@@ -100,6 +100,71 @@ def test_a_gate_abstains_where_it_would_flag(
     assert record.reasons[0].startswith("vim: ")
 
 
+@pytest.mark.parametrize("combination", ["any", "all", "weighted"])
+def test_every_combination_is_judged_alike_by_run_and_inspector(
+    detect: Detect, bundle: Path, tmp_path: Path, combination: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    good = save_pictures(tmp_path / "many", 21)
+    bad = save_pictures(tmp_path / "bad", 6, first=400)
+    more: list[object] = ["-d", "winclip", "-d", "vim", "--set", "vim.method=residual"]
+    more += ["--combine", combination, "--bad", bad]
+    more += ["--weight", "vim=2"] if combination == "weighted" else []
+    assert fit(detect, good, tmp_path / "r", bundle, *more, "--set", "winclip.scales=[]") == 0
+    said = capsys.readouterr().out
+    how = {"any": "any of", "all": "all of its detectors at once", "weighted": "weighted p-values"}
+    assert how[combination] in said
+    assert "measured   bad" in said
+    assert "sub " in said
+    assert "the bad images only measure" in said
+    run = ["run", bad, "--recipe", tmp_path / "r", "--out", tmp_path / "out", "-q"]
+    assert detect(*run, "--device", "cpu", "--batch", 4) in (0, 1)
+    records = list(read_records(tmp_path / "out" / "records.jsonl"))
+    table = Recipe.load(tmp_path / "r").validation
+    assert table is not None
+    assert table.total.flagged == sum(record.verdict == "flag" for record in records)
+    with Inspector.load(tmp_path / "r", device="cpu", batch_size=3) as inspector:
+        for record in records:
+            one = inspector(tmp_path / record.image.id)
+            assert one.combined == record.combined
+            assert (one.verdict, one.reasons) == (record.verdict, record.reasons)
+    combined = records[0].combined
+    assert combined is not None
+    assert combined.combination == combination
+    assert set(combined.terms) == {"winclip", "vim"}
+    assert (records[0].verdict == "flag") == (combined.p_value <= 0.1)
+
+
+def test_thresholds_that_bad_images_choose_promise_nothing(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = save_pictures(tmp_path / "bad", 4, first=400)
+    more = ["--shots", "0", "--bad", bad, "--threshold", "recall=0.5"]
+    assert fit(detect, good, tmp_path / "r", bundle, *more) == 0
+    said = capsys.readouterr().out
+    assert "promise    none: recall 0.5 on 4 bad images: no false-alarm promise, it flags" in said
+    assert "% of good images" not in said
+    assert "would take" not in said
+    assert "flattering" in said
+    assert fit(detect, good, tmp_path / "s", bundle, *more, "--false-alarm", "0.1") == 2
+    assert "promises no false-alarm rate" in capsys.readouterr().err
+
+
+def test_a_confidence_is_said(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--shots", "0", "--confidence", "0.7"]
+    assert fit(detect, good, tmp_path / "r", bundle, *more) == 0
+    said = capsys.readouterr().out
+    assert "at most 10 % of good images are flagged with confidence 70 %" in said
+    assert "5 % would take 24 held-out images" in said
+    assert fit(detect, good, tmp_path / "s", bundle, "--confidence", "0.95") == 2
+    assert "10 % with confidence 95 % takes 29: give at least 30" in capsys.readouterr().err
+    for weights in (["--weight", "winclip"], ["--weight", "=2"], ["--weight", "winclip=much"]):
+        assert fit(detect, good, tmp_path / "s", bundle, "--combine", "weighted", *weights) == 2
+        assert "write id=number" in capsys.readouterr().err
+
+
 def test_options_of_detectors_and_the_rate(
     detect: Detect, good: Path, bundle: Path, tmp_path: Path
 ) -> None:

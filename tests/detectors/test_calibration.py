@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.recipes._calibration import (
     RATES,
     Calibration,
-    calibrating_images,
     images_needed,
-    joint_thresholds,
     percent,
+    rank,
     strictest_rate,
 )
 
@@ -113,86 +113,69 @@ def test_the_rate_of_one_detector_is_kept(n: int, rate: float) -> None:
     assert alarms / draws >= expected - error
 
 
-def test_the_rate_of_several_detectors_together_is_kept() -> None:
-    """Three detectors, correlated, on wild scales, one discrete: the verdict keeps the rate."""
-    rng = np.random.default_rng(3)
-    n, rate, draws = 38, 0.1, 3000  # 19 images standardise, 19 calibrate
-
-    def draw(count: int) -> dict[str, np.ndarray]:
-        common = rng.normal(size=count)
-        return {
-            "fine": 1e-6 * (common + 0.3 * rng.normal(size=count)),
-            "heavy": 1e4 * rng.standard_t(2, size=count) + 5e4,
-            "counts": np.round(2 * common + rng.normal(size=count)),
-        }
-
-    alarms = dict.fromkeys(["fine", "heavy", "counts", "any"], 0)
-    for _ in range(draws):
-        limits = joint_thresholds({k: calibration(v) for k, v in draw(n).items()}, rate)
-        new = draw(1)
-        flags = {k: bool(new[k][0] > limits[k].value) for k in limits}
-        for name, flagged in {**flags, "any": any(flags.values())}.items():
-            alarms[name] += flagged
-    error = 3.5 * math.sqrt(rate * (1 - rate) / draws)
-    assert alarms["any"] / draws <= rate + error
-    assert alarms["any"] / draws > rate / 2  # it is a promise, not silence
-    assert all(alarms[name] < alarms["any"] for name in ("fine", "heavy", "counts"))
-    assert {limits[name].n for name in limits} == {19}
-
-
-def test_several_detectors_by_hand() -> None:
-    """First half 0..8: median 4, quartiles 2 and 6. Second half 0..8 again: T = (8 - 4) / 4."""
-    ramp = np.arange(9.0)
-    first = calibration(np.concatenate([ramp, ramp]))
-    second = calibration(np.concatenate([10 * ramp, np.zeros(9)]))
-    limits = joint_thresholds({"a": first, "b": second}, 0.1)
-    assert limits["a"].value == 8.0  # 4 + 1 * 4
-    assert limits["b"].value == 80.0  # 40 + 1 * 40
-    assert limits["a"].n == 9
-    assert limits["a"].rate == 0.1
-    assert limits["a"].origin == (
-        "split-conformal on 9 held-out good images, a and b together: "
-        "at most 10 % of good images flag"
-    )
-
-
-def test_one_detector_uses_all_its_images() -> None:
-    one = calibration(range(19))
-    limits = joint_thresholds({"a": one}, 0.05)
-    assert limits["a"].value == one.threshold(0.05) == 18
-    assert limits["a"].n == 19 == calibrating_images(19, 1)
-    assert calibrating_images(19, 2) == 10
-    assert joint_thresholds({}, 0.1) == {}
+def test_a_confidence_takes_a_higher_order_statistic() -> None:
+    """Wilks 1941: 29, 59, 149 and 299 images for the largest score at 10, 5, 2 and 1 %."""
+    assert [images_needed(rate, 0.95) for rate in (0.1, 0.05, 0.02, 0.01)] == [29, 59, 149, 299]
+    assert images_needed(0.5, 0.75) == 2  # 0.5 ** 2 is exactly 1 - 0.75
+    assert rank(28, 0.1) == 27
+    assert rank(29, 0.1, 0.95) == 29
+    assert rank(46, 0.1, 0.95) == 45  # the least n that spares one image: Wilks's table
+    assert rank(45, 0.1, 0.95) == 45
+    with pytest.raises(
+        UsageError, match=r"10 % with confidence 95 % cannot be promised from 28 .* at least 29"
+    ):
+        rank(28, 0.1, 0.95)
+    for nonsense in (0.0, 1.0, 1.5):
+        with pytest.raises(UsageError, match=r"confidence of .* between 0 and 1"):
+            rank(100, 0.1, nonsense)
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10_000))
-def test_rounding_flags_no_image_that_counts_as_passed(seed: int) -> None:
-    """T comes from an image of the second half: standardised and back, it must still pass."""
-    rng = np.random.default_rng(seed)
-    scores = {
-        name: calibration(rng.normal(1e3 * rng.normal(), 10.0 ** rng.integers(-9, 3), 38))
-        for name in ("a", "b")
-    }
-    limits = joint_thresholds(scores, 0.1)
-    passed = sum(
-        all(scores[name].scores[i] <= limits[name].value for name in scores) for i in range(19, 38)
+@given(
+    st.integers(1, 400),
+    st.sampled_from([0.01, 0.02, 0.05, 0.1, 0.15, 0.5]),
+    st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]),
+)
+def test_the_rank_of_a_confidence_is_the_smallest_that_keeps_it(
+    n: int, rate: float, confidence: float
+) -> None:
+    """Against scipy: coverage of the k-th smallest of n follows Beta(k, n + 1 - k)."""
+    keeps = beta.sf(1 - rate, np.arange(1, n + 1), n - np.arange(n)) >= confidence
+    assert (n >= images_needed(rate, confidence)) == (
+        bool(keeps.any()) and n >= images_needed(rate)
     )
-    assert passed == math.ceil(20 * 0.9)
+    if n >= images_needed(rate, confidence):
+        smallest = 1 + int(np.argmax(keeps))
+        assert rank(n, rate, confidence) == max(smallest, rank(n, rate))
 
 
-def test_scores_without_any_spread_still_have_a_scale() -> None:
-    flat = calibration([3.0] * 18)
-    varied = calibration(np.arange(18.0))
-    limits = joint_thresholds({"flat": flat, "varied": varied}, 0.1)
-    assert limits["flat"].value >= 3.0
-    assert math.isfinite(limits["flat"].value)
+def test_many_images_are_ranked_at_once() -> None:
+    assert rank(20_000, 0.01, 0.95) == 19_824  # 176 may exceed it: binom.ppf(0.05, n, 0.01) - 1
+    assert images_needed(1e-6, 0.95) == pytest.approx(math.log(0.05) / math.log1p(-1e-6), abs=2)
 
 
-def test_detectors_calibrated_on_different_images_are_refused() -> None:
-    other = Calibration(images=tuple("abcdefghi"), scores=np.arange(9.0))
-    with pytest.raises(UsageError, match="different images"):
-        joint_thresholds({"a": calibration(range(9)), "b": other}, 0.1)
+def test_the_strictest_rate_under_a_confidence() -> None:
+    assert strictest_rate(58, 0.95) == (0.1, (0.05, 59))
+    assert strictest_rate(400, 0.95) == (0.01, None)
+    with pytest.raises(UsageError, match=r"10 % or less with confidence 95 %: give at least 29"):
+        strictest_rate(28, 0.95)
+
+
+@pytest.mark.parametrize(("n", "rate", "confidence"), [(35, 0.1, 0.95), (60, 0.1, 0.8)])
+def test_a_confident_rate_is_kept_by_that_share_of_calibrations(
+    n: int, rate: float, confidence: float
+) -> None:
+    rng = np.random.default_rng(n)
+    draws = 3000
+    long_run = np.array(
+        [math.exp(-calibration(rng.exponential(size=n)).threshold(rate, confidence))
+         for _ in range(draws)]
+    )  # fmt: skip
+    wrong = float((long_run > rate).mean())
+    expected = float(beta.sf(rate, n + 1 - rank(n, rate, confidence), rank(n, rate, confidence)))
+    error = 3.5 * math.sqrt((1 - confidence) * confidence / draws)
+    assert wrong <= 1 - confidence + error
+    assert abs(wrong - expected) <= error
 
 
 def test_the_map_threshold_lies_midway_in_the_pictures() -> None:

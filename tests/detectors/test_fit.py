@@ -186,6 +186,149 @@ def test_a_pipe_among_the_images_is_named_and_not_waited_for(tmp_path: Path) -> 
     ]
 
 
+def test_combinations_and_confidence_reach_the_recipe(good: Path, tmp_path: Path) -> None:
+    both = fitted(good, tmp_path / "a", "learner", "energy", combination="all").recipe
+    assert both.combination == "all"
+    assert both.flagging.statistic.combination == "all"
+    weighted = fitted(
+        good, tmp_path / "b", "learner", "energy", combination="weighted", weights={"energy": 2.0}
+    ).recipe
+    assert Recipe.load(tmp_path / "b").weights == weighted.weights == {"energy": 2.0}
+    with pytest.raises(UsageError, match="weights belong to the combination weighted, not to any"):
+        fitted(good, tmp_path / "c", weights={"energy": 2.0})
+    with pytest.raises(UsageError, match="weight for nobody, which is no detector that could flag"):
+        fitted(good, tmp_path / "c", combination="weighted", weights={"nobody": 2.0})
+    with pytest.raises(UsageError, match="weight of 0 for energy: give a number above 0"):
+        fitted(good, tmp_path / "c", combination="weighted", weights={"energy": 0.0})
+
+
+def test_a_confidence_takes_more_images_and_names_how_many(good: Path, tmp_path: Path) -> None:
+    sure = fitted(good, tmp_path / "a", confidence=0.9)
+    assert sure.recipe.rate == 0.1  # takes 22 of 26; 5 % would take 45
+    assert sure.stricter == (0.05, 45)
+    assert sure.recipe.thresholds["energy"].value == sure.recipe.calibrations["energy"].scores.max()
+    assert "with confidence 90 %" in sure.recipe.thresholds["energy"].origin
+    assert Recipe.load(tmp_path / "a").confidence == 0.9
+    with pytest.raises(
+        UsageError, match=r"rate of 10 % with confidence 95 % takes 29: give at least 29"
+    ):
+        fitted(good, tmp_path / "b", confidence=0.95)
+    with pytest.raises(UsageError, match="takes 43: give at least 43"):  # 2 * 22 - 1
+        fitted(good, tmp_path / "b", "energy", "learner", shots=0, confidence=0.9)
+    chosen = fitted(good, tmp_path / "c", confidence=0.95, rate=0.2)
+    assert chosen.recipe.thresholds["energy"].confidence == 0.95
+    for nonsense in (0.0, 1.0):
+        with pytest.raises(UsageError, match="confidence of"):
+            fitted(good, tmp_path / "b", confidence=nonsense)
+
+
+@pytest.fixture(scope="module")
+def bad(good: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 bad pictures in two folders, a broken file, a good picture, a picture twice."""
+    folder = tmp_path_factory.mktemp("bad pictures") / "bad"
+    save_pictures(folder / "scratch", 12, first=200)
+    for path in save_pictures(folder / "dent", 12, first=300).rglob("*.png"):
+        with Image.open(path) as image:
+            pixels = np.asarray(image)
+        Image.fromarray(255 - pixels // 3).save(path)
+    (folder / "broken.png").write_bytes((good / "000.png").read_bytes()[:90])
+    shutil.copy(good / "004.png", folder / "dent" / "not bad.png")
+    shutil.copy(folder / "scratch" / "200.png", folder / "dent" / "again.png")
+    return folder
+
+
+@pytest.mark.parametrize("combination", ["any", "all", "weighted"])
+def test_bad_images_are_measured_and_move_nothing(
+    good: Path, bad: Path, tmp_path: Path, combination: str
+) -> None:
+    names = ("energy", "learner")
+    plain = fitted(good, tmp_path / "a", *names, combination=combination)
+    summary = fitted(good, tmp_path / "b", *names, combination=combination, bad=(bad,))
+    recipe = summary.recipe
+    assert recipe.thresholds == plain.recipe.thresholds
+    assert recipe.flagging.threshold == plain.recipe.flagging.threshold
+    left = {one.id: one for one in summary.left_out}
+    assert set(left) == {"bad/broken.png", "bad/dent/not bad.png", "bad/scratch/200.png"}
+    assert left["bad/dent/not bad.png"].reason == (
+        "the same file as good/004.png, which is among the good images"
+    )
+    assert left["bad/broken.png"].failed
+    assert left["bad/scratch/200.png"].reason == "a copy of bad/dent/again.png"
+    table = recipe.validation
+    assert table is not None
+    assert [(row.kind, row.n) for row in table.kinds] == [("dent", 13), ("scratch", 11)]
+    assert table.good.made_it
+    assert table.good.n == 10
+    assert table.good.flagged <= 1  # 10 % of 10, by construction
+    assert "only measure" in table.notes[0]
+    # The verdicts are those that a run gives.
+    with Engine(recipe.specs, host=EVERYTHING, runtime_factory=FakeRuntime, batch_size=5) as engine:
+        frames = [read_frame(bad.parent / one.image) for one in table.images]
+        rows = engine.score(frames, [(Query(),)] * len(frames))
+    verdicts = [judge(row, recipe).verdict for row in rows]
+    assert table.total.flagged == verdicts.count("flag")
+    assert table.total.missed == verdicts.count("pass")
+    assert [one.scores["energy"] for one in table.images] == [row[0].value for row in rows]
+
+
+def test_bad_images_may_choose_the_threshold_and_then_nothing_is_promised(
+    good: Path, bad: Path, tmp_path: Path
+) -> None:
+    recipe = fitted(good, tmp_path / "a", bad=(bad,), threshold="recall=0.75").recipe
+    threshold = recipe.thresholds["energy"]
+    assert threshold.rate is None
+    assert threshold.origin.startswith("recall 0.75 on 12 bad images: no false-alarm promise, ")
+    table = recipe.validation
+    assert table is not None
+    assert f"it flags {table.good.flagged} of 26 held-out" in threshold.origin
+    assert not table.good.made_it
+    assert table.total.n == 12
+    assert table.notes == ("12 bad images chose the threshold, the 12 others measure it",)
+    chose = [one.scores["energy"] for one in table.images if one.chose]
+    assert sum(score > threshold.value for score in chose) == 9
+    assert Recipe.load(tmp_path / "a").thresholds == recipe.thresholds
+    few = fitted(good, tmp_path / "b", bad=(bad / "dent",), threshold="max-f1").recipe.validation
+    assert few is not None
+    assert "flattering" in few.notes[0]
+    assert few.good.made_it
+
+
+def test_a_gate_counts_bad_images_as_abstained(good: Path, bad: Path, tmp_path: Path) -> None:
+    recipe = fitted(
+        good, tmp_path / "a", "energy", "learner", gates=("energy",), bad=(bad,),
+        threshold="recall=1", rate=0.2,
+    ).recipe  # fmt: skip
+    assert recipe.thresholds["learner"].rate is None
+    assert recipe.thresholds["energy"].rate == 0.2
+    table = recipe.validation
+    assert table is not None
+    total = table.total
+    assert total.abstained > 0
+    assert total.flagged + total.abstained + total.missed == total.n
+    assert total.recall == total.flagged / total.n
+
+
+def test_what_bad_images_cannot_do(good: Path, bad: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    with pytest.raises(UsageError, match=r"threshold max-f1 needs images of bad parts: .*--bad"):
+        fitted(good, out, threshold="max-f1")
+    with pytest.raises(UsageError, match="promises no false-alarm rate: leave the rate"):
+        fitted(good, out, threshold="max-f1", bad=(bad,), rate=0.1)
+    with pytest.raises(UsageError, match="promises no false-alarm rate"):
+        fitted(good, out, threshold="max-f1", bad=(bad,), confidence=0.5)
+    with pytest.raises(UsageError, match="no threshold 'f2'"):
+        fitted(good, out, threshold="f2", bad=(bad,))
+    with pytest.raises(UsageError, match="no such file"):
+        fitted(good, out, bad=(tmp_path / "nowhere",))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UsageError, match="give a folder of bad images"):
+        fitted(good, out, bad=(tmp_path / "none",))
+    (tmp_path / "none" / "x.png").write_bytes(b"no picture")
+    with pytest.raises(DetectorError, match="no bad image could be scored"):
+        fitted(good, out, bad=(tmp_path / "none",))
+    assert not out.exists()
+
+
 def test_a_query_that_is_needed_and_absent_is_a_usage_error(good: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"asker needs classes.* give it"):
         fitted(good, tmp_path / "r", "asker")

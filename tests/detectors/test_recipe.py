@@ -15,8 +15,12 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._bad_images import ThresholdRule, divide
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._recipe import BoundBundle, Probe, Recipe
+from clipvet.detectors.recipes._tables import BadImage
+from clipvet.detectors.recipes._validation import validate
+from clipvet.detectors.records._records import Verdict
 from clipvet.detectors.testing._fake_runtime import FAKE_BUNDLE
 
 SCORES = np.random.default_rng(0).normal(size=23)
@@ -167,7 +171,18 @@ def test_what_is_no_recipe_says_so(tmp_path: Path, folder: Path) -> None:
         (text.replace('created = "', 'extra = 1\ncreated = "'), "extra"),
         (text.replace("false_alarm = 0.1", "false_alarm = 0"), "false_alarm"),
         (text.replace("false_alarm = 0.1", "false_alarm = 0.01"), "at least 99"),
-        (text.replace('combination = "any"', 'combination = "all"'), "combination"),
+        (text.replace('combination = "any"', 'combination = "most"'), "combination"),
+        (
+            text.replace('combination = "any"', 'combination = "any"\nconfidence = 0.95'),
+            "takes at least 29",
+        ),
+        (text.replace("[files]", "[weights]\nwinclip = 2\n[files]"), "weights belong to weighted"),
+        (text.replace('threshold = "conformal"', 'threshold = "f1"'), "there is no threshold 'f1'"),
+        (text.replace('threshold = "conformal"', 'threshold = "max-f1"'), "needs bad images"),
+        (
+            text.replace('combination = "any"', 'combination = "any"\nvalidation = "x.json"'),
+            "hash is",
+        ),
         (text.replace("gates = []", 'gates = ["nobody"]'), "nobody"),
         (text.replace('"probes/1.png" = ', '"other/1.png" = '), "hash is not listed"),
         (text.replace("[files]", f'[files]\n"../x.png" = "{"a" * 64}"'), "lies outside"),
@@ -177,6 +192,67 @@ def test_what_is_no_recipe_says_so(tmp_path: Path, folder: Path) -> None:
         toml.write_text(broken)
         with pytest.raises(RecipeError, match=words):
             Recipe.load(folder)
+
+
+def test_the_verdict_policy_comes_back(recipe: Recipe, tmp_path: Path) -> None:
+    given = replace(
+        recipe, combination="weighted", weights={"winclip": 2.5}, confidence=0.6, rate=0.2
+    )
+    given.save(tmp_path / "weighted")
+    back = Recipe.load(tmp_path / "weighted")
+    assert (back.combination, back.weights, back.confidence) == (
+        "weighted", {"winclip": 2.5}, 0.6
+    )  # fmt: skip
+    assert back.flagging.threshold == given.flagging.threshold
+    assert back.flagging.cut == given.flagging.cut
+    assert back.thresholds == {}
+    assert back.validation is None
+    assert back.map_threshold("winclip") == given.calibrations["winclip"].map_threshold(0.2, 0.6)
+
+
+def test_bad_images_and_what_they_chose_come_back(recipe: Recipe, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    bad = divide(
+        [
+            BadImage(
+                image=f"bad/{i}.png",
+                kind="a" if i % 3 else "b",
+                scores={"winclip": float(rng.normal(1)), "dist:bank": float(rng.normal())},
+            )
+            for i in range(24)
+        ],
+        ThresholdRule(recall=None),
+    )
+    given = replace(recipe, threshold="max-f1", bad=bad, combination="all")
+    verdicts: dict[str, Verdict | None] = {one.image: "flag" for one in bad[::3]}
+    table = validate(given, {one.image: "pass" for one in bad} | verdicts)
+    assert table.total.n == 12 == sum(row.n for row in table.kinds)
+    assert table.total.flagged == sum(row.flagged for row in table.kinds)
+    assert table.total.flagged + table.total.missed == 12
+    assert table.good.n == 6
+    replace(given, validation=table).save(tmp_path / "r")
+    back = Recipe.load(tmp_path / "r")
+    assert back.validation == table
+    assert back.bad == bad
+    assert back.flagging.cut == given.flagging.cut
+    assert back.thresholds == given.thresholds
+    assert back.thresholds["winclip"].rate is None
+    (tmp_path / "r" / "validation.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"validation\.json has changed"):
+        Recipe.load(tmp_path / "r")
+
+
+def test_a_recipe_from_before_there_were_combinations_is_read(folder: Path) -> None:
+    toml = folder / "recipe.toml"
+    before = Recipe.load(folder)
+    text = toml.read_text()
+    old = text.replace('threshold = "conformal"\n', "")
+    assert old != text
+    assert "confidence" not in old
+    assert "weights" not in old
+    assert "validation" not in old
+    toml.write_text(old)
+    assert Recipe.load(folder).thresholds == before.thresholds
 
 
 def test_a_rate_that_the_images_allow_may_be_edited(folder: Path) -> None:

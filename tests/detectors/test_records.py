@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from clipvet.detectors import (
+    CombinedFacts,
     DetectionRecord,
     HeatmapFacts,
     ImageFacts,
@@ -46,6 +47,10 @@ FULL = Record(
         ),
         DetectionRecord(detector="vqa", version="1", task="vqa", status="error", error="vqa: no"),
     ),
+    combined=CombinedFacts(
+        combination="weighted", value=3.5, p_value=0.05, terms={"winclip": 3.0, "vqa": 4.0},
+        threshold=ThresholdFacts(value=2.9, origin="held-out good images", rate=0.05, n=19),
+    ),
     runtime=RuntimeFacts(bundle="mini", bundle_sha256="0" * 64, provider="CPU", batch=8),
     timing_ms={"decode": 1.5},
 )  # fmt: skip
@@ -67,9 +72,19 @@ def test_a_record_is_what_the_schema_says_and_comes_back() -> None:
         assert "\n" not in line
 
 
+def test_a_record_from_before_there_were_combinations_is_read() -> None:
+    old = json.loads(FULL.to_json())
+    del old["combined"]
+    jsonschema.validate(old, record_schema())
+    back = Record.from_json(json.dumps(old))
+    assert back.combined is None
+    assert back.detections == FULL.detections
+
+
 def test_the_top_of_a_record_is_the_contract() -> None:
     assert list(json.loads(FULL.to_json())) == [
-        "schema", "image", "status", "verdict", "reasons", "detections", "runtime", "timing_ms",
+        "schema", "image", "status", "verdict", "reasons", "detections", "combined", "runtime",
+        "timing_ms",
     ]  # fmt: skip
     assert json.loads(FULL.to_json())["schema"] == "clipvet.record/1"
 

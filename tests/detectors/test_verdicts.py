@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +16,9 @@ from clipvet.detectors.recipes._verdicts import judge
 BUNDLE = BoundBundle(name="mini", id="mini", sha256="a" * 64, preprocessing_sha256="b" * 64)
 
 
-def recipe_of(scores: Mapping[str, Sequence[float]], *, gates: tuple[str, ...] = ()) -> Recipe:
-    """Every detector calibrated on the same 19 images, to 10 %."""
-    images = tuple(f"{i}" for i in range(19))
+def recipe_of(scores: Mapping[str, Sequence[float]], **given: Any) -> Recipe:
+    """Every detector calibrated on the same images, to 10 %."""
+    images = tuple(f"{i}" for i in range(len(next(iter(scores.values())))))
     return Recipe(
         specs=tuple(DetectorSpec(id=name) for name in scores),
         bundles=(BUNDLE,),
@@ -25,8 +27,8 @@ def recipe_of(scores: Mapping[str, Sequence[float]], *, gates: tuple[str, ...] =
             for name, values in scores.items()
         },
         rate=0.1,
-        gates=gates,
         provider="CPUExecutionProvider",
+        **given,
     )
 
 
@@ -95,6 +97,130 @@ def test_any_detector_flags() -> None:
     assert [d.verdict for d in one.detections] == ["pass", "flag"]
     assert len(one.reasons) == 1
     assert one.reasons[0].startswith("b: ")
+
+
+def test_what_any_makes_of_several_detectors_is_in_the_judgement() -> None:
+    """The first half, 1 to 9, has median 5 and quartiles 3 and 7; the second is 10 to 19."""
+    combined = judge([result("a", 1.0), result("b", 25.0)], TWO).combined
+    assert combined is not None
+    assert combined.combination == "any"
+    assert combined.terms == {"a": -1.0, "b": 5.0}
+    assert combined.value == 5.0
+    assert combined.p_value == 1 / 11
+    assert combined.exceeded
+    assert combined.threshold.value == (19 - 5) / 4
+    assert combined.threshold.n == 10
+    assert judge([result("a", 1.0), failed("b")], TWO).combined is None
+    assert judge([result("a", 1.0)], TWO).combined is None
+    assert judge([result("a", 1.0)], ONE).combined is None
+    gate = judge([result("a", 1.0), result("gate", 1.0)], GATED)
+    assert gate.combined is None
+
+
+ALL = recipe_of({"a": RAMP, "b": RAMP}, combination="all")
+WEIGHTED = recipe_of({"a": RAMP, "b": RAMP}, combination="weighted", weights={"a": 3.0})
+
+
+def test_all_detectors_must_agree() -> None:
+    limit = ALL.thresholds["a"].value
+    assert limit == ALL.thresholds["b"].value == 19.0
+    alone = judge([result("a", 100.0), result("b", limit)], ALL)
+    assert alone.verdict == "pass"
+    assert alone.reasons == ()
+    assert [one.verdict for one in alone.detections] == ["flag", "pass"]
+    assert alone.combined is not None
+    assert not alone.combined.exceeded
+    both = judge([result("a", 100.0), result("b", 20.0)], ALL)
+    assert both.verdict == "flag"
+    assert both.reasons == (
+        "a: 100 is above 19, the limit that keeps false alarms at 10 % (n = 10)",
+        "b: 20 is above 19, the limit that keeps false alarms at 10 % (n = 10)",
+    )
+    assert both.combined is not None
+    assert both.combined.value == (20 - 5) / 4
+    assert "a and b all at once" in both.combined.threshold.origin
+
+
+def test_all_detectors_with_several_queries() -> None:
+    """Of several answers of one detector the worst counts, as in the calibration."""
+    answers = [result("a", 0.0), result("a", 100.0), result("b", 20.0), result("b", 0.0)]
+    judgement = judge(answers, ALL)
+    assert judgement.verdict == "flag"
+    assert judgement.combined is not None
+    assert judgement.combined.terms == {"a": 23.75, "b": 3.75}
+    assert judge([*answers[:2], result("b", 0.0)], ALL).verdict == "pass"
+
+
+def test_weighted_p_values_have_one_threshold_together() -> None:
+    """With 9 images in the first half, p ends at 1 / 10; (19 - 9) / 4 beyond it at the cut."""
+    cut = math.log(10) + (19 - 9) / 4
+    assert WEIGHTED.thresholds == {}
+    assert WEIGHTED.flagging.threshold.value == pytest.approx(cut)
+    flagged = judge([result("a", 20.0), result("b", 18.0)], WEIGHTED)
+    assert flagged.verdict == "flag"
+    assert [one.verdict for one in flagged.detections] == [None, None]
+    assert [one.threshold for one in flagged.detections] == [None, None]
+    assert [one.p_value for one in flagged.detections] == [1 / 20, 3 / 20]
+    combined = flagged.combined
+    assert combined is not None
+    assert combined.value == pytest.approx(math.log(10) + (3 * 11 + 9) / 16)
+    assert combined.terms == pytest.approx({"a": math.log(10) + 11 / 4, "b": math.log(10) + 9 / 4})
+    assert combined.p_value == 1 / 11
+    words = "a and b, weighted: 4.928 is above 4.803, the limit that keeps false alarms at 10 %"
+    assert flagged.reasons == (f"{words} (n = 10)",)
+    assert combined.threshold.origin == (
+        "split-conformal on 10 held-out good images, weighted p-values of a (3) and b (1): "
+        "at most 10 % of good images flag"
+    )
+    other_way = judge([result("a", 18.0), result("b", 20.0)], WEIGHTED)
+    assert other_way.verdict == "pass"
+    assert other_way.reasons == ()
+    assert judge([result("a", 19.0), result("b", 19.0)], WEIGHTED).verdict == "pass"
+
+
+@pytest.mark.parametrize("recipe", [ALL, WEIGHTED])
+def test_a_missing_score_is_an_error_where_all_are_needed(recipe: Recipe) -> None:
+    judgement = judge([failed("a"), result("b", 1e9)], recipe)
+    assert judgement.verdict == "error"
+    assert judgement.reasons == ("a: ValueError: no",)
+    assert judgement.combined is None
+    absent = judge([result("b", 1e9)], recipe)
+    assert absent.verdict != "flag"
+
+
+@pytest.mark.parametrize("combination", ["any", "all", "weighted"])
+def test_a_gate_abstains_from_every_combination(combination: str) -> None:
+    recipe = recipe_of(
+        {"a": RAMP, "b": RAMP, "gate": RAMP}, gates=("gate",), combination=combination
+    )
+    worst = [result("a", 1e9), result("b", 1e9)]
+    gated = judge([*worst, result("gate", 1e9)], recipe)
+    assert gated.verdict == "abstain"
+    assert len(gated.reasons) == 1
+    assert gated.combined is not None
+    assert set(gated.combined.terms) == {"a", "b"}
+    assert judge([*worst, result("gate", 0.0)], recipe).verdict == "flag"
+    calm = [result("a", 0.0), result("b", 0.0), result("gate", 0.0)]
+    assert judge(calm, recipe).verdict == "pass"
+    assert recipe.thresholds["gate"].n == 19
+
+
+@pytest.mark.parametrize("combination", ["all", "weighted"])
+def test_a_single_detector_is_judged_as_ever(combination: str) -> None:
+    recipe = recipe_of({"a": RAMP}, combination=combination)
+    assert recipe.thresholds == ONE.thresholds
+    assert judge([result("a", 18.5)], recipe) == judge([result("a", 18.5)], ONE)
+    assert judge([result("a", 18.0)], recipe).verdict == "pass"
+
+
+def test_a_confidence_is_said() -> None:
+    ramp = [float(i) for i in range(1, 30)]
+    recipe = recipe_of({"a": ramp}, confidence=0.95)
+    assert recipe.thresholds["a"].value == 29.0  # the 27th without it
+    judgement = judge([result("a", 29.5)], recipe)
+    words = "a: 29.5 is above 29, the limit that keeps false alarms at 10 % with confidence 95 %"
+    assert judgement.reasons == (f"{words} (n = 29)",)
+    assert judge([result("a", 28.0)], recipe).verdict == "pass"
 
 
 def test_a_flag_wins_over_an_error_and_an_error_over_a_pass() -> None:
