@@ -9,10 +9,21 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from clipvet.detectors import Finding, Host, examine, examine_recipe
+from clipvet.detectors import (
+    Calibration,
+    DetectorSpec,
+    Finding,
+    Host,
+    Recipe,
+    examine,
+    examine_recipe,
+)
+from clipvet.detectors._probes import _compared
 
 RECIPE = Path(__file__).parents[2] / "sample_data" / "recipe"
 
@@ -117,6 +128,24 @@ def test_a_recipe_is_tried_with_its_probes(host: Host, tmp_path: Path) -> None:
     (finding,) = examine_recipe(recipe, host)
     assert (finding.state, finding.value) == ("bad", "cannot be used")
     assert "lacks probes/" in finding.advice
+
+
+@pytest.mark.parametrize("combination", ["any", "weighted"])
+def test_a_shift_matters_if_it_moves_a_good_image_over_the_limit(combination: Any) -> None:
+    scores = np.random.default_rng(0).normal(size=200)
+    images = tuple(str(i) for i in range(200))
+    recipe = Recipe(
+        specs=(DetectorSpec(id="a"), DetectorSpec(id="b")),
+        bundles=(),
+        calibrations={
+            "a": Calibration(images=images, scores=scores),
+            "b": Calibration(images=images, scores=np.roll(scores, 7)),
+        },
+        rate=0.1,
+        combination=combination,
+    )
+    assert _compared("a", 1e-9, 3, recipe).state == "ok"
+    assert _compared("a", 1.0, 3, recipe).state == "bad"
 
 
 def test_the_command_tries_a_recipe() -> None:

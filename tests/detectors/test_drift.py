@@ -18,10 +18,12 @@ from clipvet.detectors import (
     Drift,
     FitConfig,
     LineWatch,
+    RawResult,
     Recipe,
     Record,
     RunConfig,
     fit,
+    judge,
     run,
 )
 from clipvet.detectors.records._records import ImageFacts
@@ -85,6 +87,34 @@ def test_images_that_did_not_pass_say_nothing() -> None:
         line.see(record(number, 9.0, "abstain"))
         line.see(Record(image=ImageFacts(id="x"), verdict="pass"))
     assert line.drifts == []
+
+
+@pytest.mark.parametrize("combination", ["any", "all", "weighted"])
+def test_what_passed_is_what_the_combination_lets_pass(combination: Any) -> None:
+    rng = np.random.default_rng(4)
+    images = tuple(str(i) for i in range(120))
+    scores = {"a": rng.normal(size=120), "b": rng.normal(size=120), "gate": rng.normal(size=120)}
+    recipe = Recipe(
+        specs=tuple(DetectorSpec(id=name) for name in scores),
+        bundles=(),
+        calibrations={k: Calibration(images=images, scores=v) for k, v in scores.items()},
+        rate=0.1,
+        gates=("gate",),
+        combination=combination,
+    )
+
+    def results(row: tuple[float, ...]) -> list[RawResult]:
+        return [
+            RawResult(detector=name, version="1", task="anomaly", value=value)
+            for name, value in zip(scores, row, strict=True)
+        ]
+
+    rows = list(zip(*(values.tolist() for values in scores.values()), strict=True))
+    passed = [judge(results(row), recipe).verdict == "pass" for row in rows]
+    assert passed == [recipe.passes(dict(zip(scores, row, strict=True))) for row in rows]
+    assert 0.7 < np.mean(passed) < 0.98
+    line = LineWatch(recipe)
+    assert all(len(kept) == sum(passed) for kept in line._calibrated.values())
 
 
 def test_a_run_warns_and_writes_it_down(tmp_path: Path) -> None:
