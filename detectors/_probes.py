@@ -89,13 +89,17 @@ def _compared(name: str, shift: float, probes: int, recipe: Recipe) -> Finding:
 
 
 def _undecided(recipe: Recipe, name: str, shift: float) -> int:
-    """How many good images of a combined threshold are judged by a shift of one detector."""
-    calibrations = recipe.calibrations
-    rows = zip(*(one.scores.tolist() for one in calibrations.values()), strict=True)
+    """How many calibrating images of a combined threshold a shift of one detector could move."""
+    flagging = recipe.flagging
+    names = list(flagging.statistic.usual)
+    rows = list(zip(*(recipe.calibrations[one].scores.tolist() for one in names), strict=True))
     near = 0
-    for row in rows:
-        scores = dict(zip(calibrations, row, strict=True))
-        above = recipe.passes({**scores, name: scores[name] + shift})
-        near += above != recipe.passes({**scores, name: scores[name] - shift})
+    for row in rows[-len(flagging.values) :]:
+        scores = dict(zip(names, row, strict=True))
+        above, below = (
+            flagging.statistic.of({**scores, name: scores[name] + by}) > flagging.cut
+            for by in (shift, -shift)
+        )
+        near += above != below
     # The cut is one of the values itself, and moves with them.
-    return near - (recipe.flagging.cut in recipe.flagging.values)
+    return near - (flagging.cut in flagging.values)
