@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 Combination = Literal["any", "all", "weighted"]
+"""How detectors make one verdict: any of them flags, all of them do, or their weighted p-values."""
 
 MOST_WEIGHT = 1e6
 _MOST_EVIDENCE = 1e9

@@ -17,7 +17,7 @@ from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._combination import JointCalibration, calibrate_jointly
 from clipvet.detectors.recipes._good_images import GoodImage
 from clipvet.detectors.recipes._tables import BadImage
-from clipvet.detectors.recipes._validation import wilson
+from clipvet.detectors.recipes._validation import ValidationRow, wilson
 
 MAX_F1 = ThresholdRule(recall=None)
 
@@ -153,3 +153,10 @@ def test_kinds_are_sub_folders() -> None:
 def test_wilson_against_scipy(k: int, n: int) -> None:
     expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
     assert wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_an_abstained_image_is_not_caught() -> None:
+    row = ValidationRow.of("dent", ["flag", "abstain", "pass", "pass"])
+    assert (row.n, row.flagged, row.abstained, row.missed, row.recall) == (4, 1, 1, 2, 0.25)
+    none = ValidationRow.of("dent", [])
+    assert (none.n, none.recall, none.low, none.high) == (0, None, None, None)

@@ -19,7 +19,7 @@ from clipvet.detectors.recipes._bad_images import ThresholdRule, divide
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._recipe import BoundBundle, Probe, Recipe
 from clipvet.detectors.recipes._tables import BadImage
-from clipvet.detectors.recipes._validation import validate
+from clipvet.detectors.recipes._validation import Validation, validate
 from clipvet.detectors.records._records import Verdict
 from clipvet.detectors.testing._fake_runtime import FAKE_BUNDLE
 
@@ -233,6 +233,7 @@ def test_bad_images_and_what_they_chose_come_back(recipe: Recipe, tmp_path: Path
     assert table.good.n == 6
     replace(given, validation=table).save(tmp_path / "r")
     back = Recipe.load(tmp_path / "r")
+    assert isinstance(back.validation, Validation)
     assert back.validation == table
     assert back.bad == bad
     assert back.flagging.cut == given.flagging.cut

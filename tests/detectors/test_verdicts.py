@@ -11,7 +11,7 @@ import pytest
 from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._recipe import BoundBundle, Recipe
-from clipvet.detectors.recipes._verdicts import judge
+from clipvet.detectors.recipes._verdicts import Combined, judge
 
 BUNDLE = BoundBundle(name="mini", id="mini", sha256="a" * 64, preprocessing_sha256="b" * 64)
 
@@ -102,7 +102,7 @@ def test_any_detector_flags() -> None:
 def test_what_any_makes_of_several_detectors_is_in_the_judgement() -> None:
     """The first half, 1 to 9, has median 5 and quartiles 3 and 7; the second is 10 to 19."""
     combined = judge([result("a", 1.0), result("b", 25.0)], TWO).combined
-    assert combined is not None
+    assert isinstance(combined, Combined)
     assert combined.combination == "any"
     assert combined.terms == {"a": -1.0, "b": 5.0}
     assert combined.value == 5.0
