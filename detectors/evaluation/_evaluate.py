@@ -182,7 +182,7 @@ def _evaluation(
         good = _decisions(groups.good)
         facts = {
             "recipe_sha256": recipe.sha256,
-            "promised_rate": recipe.rate,
+            "promised_rate": recipe.flagging.threshold.rate,
             "good": good,
             "defects": _decisions(groups.defects),
             "types": {name: _decisions(images) for name, images in groups.types.items()},
@@ -208,14 +208,14 @@ def _evaluation(
 
 def _broken_promise(good: Decisions, recipe: Recipe) -> list[str]:
     """A sentence if more good images are flagged than luck explains."""
-    calibrated = min(t.n for name, t in recipe.thresholds.items() if name not in recipe.gates)
-    if good.flagged is None:
+    flagging = recipe.flagging.threshold
+    if good.flagged is None or flagging.rate is None:
         return []
     count, n = good.flagged.count, good.flagged.n
-    luck = promise_p_value(count, n, rate=recipe.rate, calibrated=calibrated)
+    luck = promise_p_value(count, n, rate=flagging.rate, calibrated=flagging.n)
     if luck > _UNLIKELY:
         return []
-    flagged = f"{count} of {n} good images are flagged, with {percent(recipe.rate)} promised"
+    flagged = f"{count} of {n} good images are flagged, with {percent(flagging.rate)} promised"
     why = "these good images differ from those that the recipe was fitted on"
     return [f"{flagged}: {why} (p = {luck:.2g})"]
 
