@@ -63,12 +63,13 @@ def _head(console: Console, found: Evaluation, seconds: float) -> None:
 
 
 def _verdicts(console: Console, found: Evaluation) -> None:
-    if found.good is None or found.defects is None or found.promised_rate is None:
+    if found.good is None or found.defects is None:
         return
+    promise = "no share of false alarms is promised: bad images chose the threshold"
+    if found.promised_rate is not None:
+        promise = f"promised: at most {100 * found.promised_rate:g} % of good images are flagged"
     console.print(
-        f"\n[bold]verdicts of the recipe[/]  [dim]promised: at most {100 * found.promised_rate:g}"
-        " % of good images are flagged[/]",
-        highlight=False,
+        f"\n[bold]verdicts of the recipe[/]  [dim]{promise}[/]", highlight=False, soft_wrap=True
     )
     table = _table("images", "n", "flagged", "abstained", "passed", "errors")
     rows = {"good": found.good, **found.types}
