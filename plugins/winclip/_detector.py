@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -23,6 +24,7 @@ from clipvet.detectors import (
     top_mean,
     unit_rows,
 )
+from clipvet.plugins.winclip._coreset import Coreset
 from clipvet.plugins.winclip._maps import distance_map, text_scores
 from clipvet.plugins.winclip._memory import ID, Memory
 from clipvet.plugins.winclip._options import WinClipOptions
@@ -85,22 +87,24 @@ class WinClip(Detector):
         """Remember the first ``max_references`` good images; with 0 of them, stay zero-shot."""
         if not self.options.max_references:
             return
-        banks: dict[str, list[NDArray[np.float32]]] = {}
+        size = self.options.coreset or None
+        banks: defaultdict[str, Coreset] = defaultdict(lambda: Coreset(size))
         shots = 0
         for batch, index in self._references(batches):
             shots += batch.views[index].index == 0
-            banks.setdefault("patch", []).append(
-                unit_rows(self._patches(batch.features, index)).astype(np.float32)
-            )
+            patches = self._patches(batch.features, index)
+            banks["patch"].offer(unit_rows(patches).astype(np.float32))
             for side, vectors in self._windows(batch.features, index).items():
-                banks.setdefault(f"win{side}", []).append(unit_rows(vectors).astype(np.float32))
+                banks[f"win{side}"].offer(unit_rows(vectors).astype(np.float32))
         if not shots:
             raise DetectorError("winclip: there is no good image to refer to: give at least one")
+        seen = {name: bank.seen for name, bank in banks.items()}
         self.memory_ = Memory.of(
-            {name: np.concatenate(vectors) for name, vectors in banks.items()},
+            {name: bank.vectors for name, bank in banks.items()},
             bundle=self.context_.bundle,
             patch_tokens=self.options.patch_tokens,
             shots=shots,
+            coreset=None if size is None else {"size": size, "seen": seen},
         )
 
     def save(self, folder: Path) -> None:
@@ -214,6 +218,11 @@ class WinClip(Detector):
             raise RecipeError(
                 f"winclip: the references hold {memory.patch_tokens} patch tokens, the options ask "
                 f"for {self.options.patch_tokens}: set winclip.patch_tokens or fit again"
+            )
+        if memory.coreset != self.options.coreset:
+            raise RecipeError(
+                f"winclip: the references were kept with winclip.coreset={memory.coreset}, the "
+                f"options say {self.options.coreset}: set winclip.coreset or fit again"
             )
         for side in self.options.scales:
             if f"win{side}" not in memory.banks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +37,21 @@ class Memory:
         bundle: BundleIdentity,
         patch_tokens: str,
         shots: int,
+        coreset: Mapping[str, Any] | None = None,
     ) -> Memory:
-        """The references of ``shots`` images; ``patch_tokens`` is "raw" or "ln_post"."""
-        facts = {"patch_tokens": patch_tokens, "shots": shots}
+        """The references of ``shots`` images.
+
+        Args:
+            banks: unit vectors by kind.
+            bundle: whose vectors they are.
+            patch_tokens: "raw" or "ln_post".
+            shots: how many images.
+            coreset: if the banks are a choice of the vectors: its ``size``, and by kind how many
+                there were (``seen``).
+        """
+        facts: dict[str, Any] = {"patch_tokens": patch_tokens, "shots": shots}
+        if coreset is not None:
+            facts["coreset"] = dict(coreset)
         return cls(Artefact(detector=ID, bundle=bundle, facts=facts, tensors=banks))
 
     @property
@@ -50,6 +63,11 @@ class Memory:
     def patch_tokens(self) -> str:
         """Which tokens of patches they are."""
         return str(self.artefact.facts["patch_tokens"])
+
+    @property
+    def coreset(self) -> int:
+        """The most vectors of a kind that were to be kept; 0 if all were."""
+        return int(self.artefact.facts.get("coreset", {}).get("size", 0))
 
     @property
     def shots(self) -> int:

@@ -18,7 +18,7 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 # Settings that change nothing without references, and that are no part of the method at all.
-_FEW_SHOT_ONLY = {"patch_tokens", "fusion"}
+_FEW_SHOT_ONLY = {"patch_tokens", "fusion", "coreset"}
 _NOT_METHOD = {"variant", "max_references"}
 
 
@@ -84,6 +84,12 @@ class WinClipOptions(DetectorOptions):
     )
     max_references: int = Field(
         default=32, ge=0, description="how many good images fit keeps; 0 stays zero-shot"
+    )
+    coreset: int = Field(
+        default=0,
+        ge=0,
+        description="the most vectors of each kind (patches, 2x2 windows, 3x3 windows) that are "
+        "kept of the references, chosen by greedy k-centre; 0 keeps all",
     )
 
     @model_validator(mode="before")
