@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ from clipvet.detectors.errors import UsageError
 
 __all__ = [
     "query_from",
+    "refuse",
     "region_from",
     "sources_from",
     "specs_from",
@@ -152,3 +153,10 @@ def weights_from(given: Sequence[str]) -> dict[str, float]:
         if not name:
             raise UsageError(f"--weight {text}: write id=number")
     return weights
+
+
+def refuse(given: Mapping[str, object], why: str) -> None:
+    """Raise :class:`UsageError` for the first option that was given."""
+    for option, value in given.items():
+        if value:
+            raise UsageError(f"{option}: {why}")

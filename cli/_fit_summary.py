@@ -27,6 +27,12 @@ def print_fit_summary(summary: FitSummary) -> None:
         f"{learned}{summary.held_out} held out to calibrate, "
         f"{len(summary.left_out)} left out   {summary.seconds:.1f} s",
     )
+    if (groups := summary.groups) is not None:
+        _say(
+            "groups",
+            f"{groups.learned} to learn from, {groups.held_out} held out; images that match no "
+            f"group and are one by themselves: {groups.unmatched}",
+        )
     for image in summary.left_out[:10]:
         _say("", f"left out: {image.id}: {image.reason}")
     if len(summary.left_out) > 10:
@@ -35,7 +41,8 @@ def print_fit_summary(summary: FitSummary) -> None:
     promises = bool(recipe.gates) or recipe.flagging.threshold.rate is not None
     if summary.stricter is not None and promises:
         rate, n = summary.stricter
-        _say("", f"{100 * rate:g} % would take {n} held-out images")
+        things = "images" if summary.groups is None else "groups"
+        _say("", f"{100 * rate:g} % would take {n} held-out {things}")
     if recipe.validation is not None:
         _validation(recipe.validation)
     if recipe.probes:
@@ -48,6 +55,7 @@ def print_fit_summary(summary: FitSummary) -> None:
 def _promise(recipe: Recipe) -> None:
     flags = recipe.flagging.threshold
     flagging = recipe.flagging.statistic.usual
+    counted = next(iter(recipe.calibrations.values())).counted
     how = {
         "any": "any of its detectors",
         "all": "all of its detectors at once",
@@ -60,7 +68,7 @@ def _promise(recipe: Recipe) -> None:
     else:
         _say(
             "promise",
-            f"at most {100 * flags.rate:g} % of good images are flagged{together}{sure}, "
+            f"at most {100 * flags.rate:g} % of {counted} are flagged{together}{sure}, "
             f"calibrated on {flags.n} of them",
         )
     for gate in recipe.gates[:1]:

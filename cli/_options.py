@@ -10,6 +10,7 @@ import typer
 
 __all__ = [
     "MACHINE",
+    "MORE",
     "VIEWS",
     "WHAT",
     "Artefacts",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 WHAT, VIEWS, MACHINE = "What to ask", "How to look", "Machine"
+MORE = "Fit again, with more"
 
 
 class DeviceName(StrEnum):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from clipvet.cli._options import (
+    MORE,
     WHAT,
     Artefacts,
     Batch,
@@ -114,10 +115,45 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         typer.Option(
             metavar="K",
             min=0,
-            help="Images to learn from; else a quarter, at most 16.",
+            help="Images (with --group-by: parts) to learn from; else a quarter, at most 16.",
             rich_help_panel=WHAT,
         ),
     ] = None,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Images whose ids share this match show one part: they stay together in the "
+            "split, and count once.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RUN:IDS",
+            help="Learn from false alarms of a run, too: RUN:id,id,... or RUN:@FILE with one id "
+            "a line; repeatable.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RECIPE",
+            help="Take everything from this recipe, and add GOOD to the images that calibrate it.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn",
+            help="With --from: learn and calibrate anew, on GOOD alone (give the old images, too).",
+            rich_help_panel=MORE,
+        ),
+    ] = False,
     bundle: Bundle = None,
     roi: Roi = None,
     tile: Tile = None,
@@ -131,37 +167,92 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
 
     Exits 3 if images were left out because they could not be judged; the recipe is written.
     """  # fmt: skip
-    from clipvet.cli._arguments import query_from, region_from, specs_from, weights_from
+    from clipvet.cli._arguments import query_from, refuse, region_from, specs_from, weights_from
     from clipvet.cli._fit_summary import print_fit_summary
     from clipvet.cli._progress import steps_display
-    from clipvet.detectors import DecodePolicy, FitConfig, Host, Tiling
+    from clipvet.detectors import (
+        Accepted,
+        DecodePolicy,
+        FitConfig,
+        GroupBy,
+        Host,
+        RefitConfig,
+        Tiling,
+        fit_like,
+        refit,
+    )
     from clipvet.detectors import fit as fit_recipe
     from clipvet.detectors.errors import UsageError
 
     if tile is None and overlap:
         raise UsageError("--overlap belongs to --tile N: give both")
-    config = FitConfig(
-        sources=tuple(good),
-        out=out,
-        specs=tuple(specs_from(detector or [], settings or [], artefact or [], recipe=None)),
-        gates=tuple(gate or ()),
-        combination=combine.value,
-        weights=weights_from(weight or []),
-        bundle=bundle,
-        query=query_from(object_, classes),
-        region=None if roi is None else region_from(roi),
-        tiling=None if tile is None else Tiling(tile, overlap),
-        decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
-        rate=false_alarm,
-        confidence=confidence,
-        bad=tuple(bad or ()),
-        threshold=threshold,
-        shots=shots,
-        device=device.value,
-        batch_size=batch,
-    )
+    accepted = tuple(Accepted.parse(text) for text in accept or ())
+    if recipe is None:
+        if learn:
+            raise UsageError("--learn belongs to --from RECIPE: give both")
+        config: FitConfig | RefitConfig = FitConfig(
+            sources=tuple(good),
+            out=out,
+            specs=tuple(specs_from(detector or [], settings or [], artefact or [], recipe=None)),
+            gates=tuple(gate or ()),
+            combination=combine.value,
+            weights=weights_from(weight or []),
+            bundle=bundle,
+            query=query_from(object_, classes),
+            region=None if roi is None else region_from(roi),
+            tiling=None if tile is None else Tiling(tile, overlap),
+            decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
+            rate=false_alarm,
+            confidence=confidence,
+            bad=tuple(bad or ()),
+            threshold=threshold,
+            shots=shots,
+            group_by=None if group_by is None else GroupBy(group_by),
+            accepted=accepted,
+            device=device.value,
+            batch_size=batch,
+        )
+    else:
+        given = {
+            "--detector": detector, "--gate": gate, "--object": object_, "--classes": classes,
+            "--set": settings, "--artefact": artefact, "--bundle": bundle, "--roi": roi,
+            "--tile": tile, "--high-bit": high_bit, "--group-by": group_by, "--weight": weight,
+            "--combine": combine.value != "any", "--confidence": confidence,
+            "--threshold": threshold != "conformal",
+        }  # fmt: skip
+        refuse(given, f"--from fixes it: leave it out, or fit without {recipe}")
+        if learn:
+            config = fit_like(
+                recipe,
+                sources=tuple(good),
+                out=out,
+                rate=false_alarm,
+                bad=tuple(bad or ()),
+                shots=shots,
+                accepted=accepted,
+                device=device.value,
+                batch_size=batch,
+            )
+        else:
+            refuse(
+                {"--shots": shots, "--accept": accept, "--bad": bad},
+                "it is for a new fit, and --from keeps what was learned: add --learn, and give "
+                "all good images",
+            )
+            config = RefitConfig(
+                sources=tuple(good),
+                recipe=recipe,
+                out=out,
+                rate=false_alarm,
+                device=device.value,
+                batch_size=batch,
+            )
+    host = Host.load()
     with steps_display("fit", quiet=quiet) as progress:
-        summary = fit_recipe(config, host=Host.load(), progress=progress)
+        if isinstance(config, RefitConfig):
+            summary = refit(config, host=host, progress=progress)
+        else:
+            summary = fit_recipe(config, host=host, progress=progress)
     if not quiet:
         print_fit_summary(summary)
     raise typer.Exit(3 if any(image.failed for image in summary.left_out) else 0)

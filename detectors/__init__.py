@@ -62,11 +62,16 @@ from clipvet.detectors.host._hookspecs import hookimpl
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginFailure, PluginRecord
 from clipvet.detectors.host._template import new_plugin
+from clipvet.detectors.recipes._accepted import Accepted
+from clipvet.detectors.recipes._audit import Audit, Photograph
 from clipvet.detectors.recipes._calibration import Calibration, Threshold
 from clipvet.detectors.recipes._combination import Combination
 from clipvet.detectors.recipes._drift import Drift, LineWatch
 from clipvet.detectors.recipes._fit import FitConfig, FitProgress, FitSummary, fit
+from clipvet.detectors.recipes._fit_like import fit_like
+from clipvet.detectors.recipes._grouping import GroupBy, GroupCounts, KnownImage
 from clipvet.detectors.recipes._recipe import Recipe
+from clipvet.detectors.recipes._refit import RefitConfig, refit
 from clipvet.detectors.recipes._validation import Validation, ValidationRow
 from clipvet.detectors.recipes._verdicts import Combined, Judged, Judgement, judge
 from clipvet.detectors.records._files import RecordWriter, read_records, write_records
@@ -101,8 +106,10 @@ from clipvet.detectors.sources._walk import find_images
 from clipvet.detectors.sources._watch import Watching
 
 __all__ = [
+    "Accepted",
     "Artefact",
     "ArtefactMissing",
+    "Audit",
     "Batch",
     "Box",
     "BundleError",
@@ -141,6 +148,8 @@ __all__ = [
     "FrameRefused",
     "FrameUnreadable",
     "FrameUnsupported",
+    "GroupBy",
+    "GroupCounts",
     "Heatmap",
     "HeatmapFacts",
     "HeatmapMode",
@@ -152,9 +161,11 @@ __all__ = [
     "Inspector",
     "Judged",
     "Judgement",
+    "KnownImage",
     "LineWatch",
     "MissingDependency",
     "OfflineError",
+    "Photograph",
     "PixelCounter",
     "PluginFailure",
     "PluginRecord",
@@ -170,6 +181,7 @@ __all__ = [
     "RecipeError",
     "Record",
     "RecordWriter",
+    "RefitConfig",
     "Region",
     "RegionBox",
     "RegionFacts",
@@ -210,6 +222,7 @@ __all__ = [
     "find_regions",
     "find_test_set",
     "fit",
+    "fit_like",
     "hookimpl",
     "image_metrics",
     "is_candidate",
@@ -223,6 +236,7 @@ __all__ = [
     "read_records",
     "read_words",
     "record_schema",
+    "refit",
     "render_overlay",
     "run",
     "thumbnail",

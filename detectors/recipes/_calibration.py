@@ -13,11 +13,15 @@ import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors.errors import UsageError
+
+if TYPE_CHECKING:
+    from clipvet.detectors.recipes._audit import Audit
 
 __all__ = [
     "RATES",
@@ -60,13 +64,16 @@ class Threshold:
 class Calibration:
     """What one detector said about good images that it had not learned from.
 
+    With groups (several images of one part), a group counts once, with its largest score.
+
     Attributes:
-        images: ids of the n held-out images, in the order of the split.
+        images: ids of the n held-out images, or names of groups, in the order of the split.
         scores: float64 [n], in the same order; finite.
         map_maxima: float64 [n], largest value of each heatmap; empty without heatmaps.
         map_low: median over the images of the median of each heatmap; None without heatmaps.
         provider: execution provider that computed the features.
         fitted_on: ids of the images that the detector learned from.
+        audit: all these images one by one; None if nobody kept them.
     """
 
     images: tuple[str, ...]
@@ -75,11 +82,18 @@ class Calibration:
     map_low: float | None = None
     provider: str = ""
     fitted_on: tuple[str, ...] = ()
+    audit: Audit | None = None
 
     @property
     def n(self) -> int:
-        """Number of held-out images."""
+        """Number of held-out images, or groups of images."""
         return len(self.scores)
+
+    @property
+    def counted(self) -> str:
+        """What ``n`` counts, in words."""
+        grouped = self.audit is not None and self.audit.group_by
+        return "groups of good images" if grouped else "good images"
 
     @cached_property
     def scores_(self) -> NDArray[np.float64]:

@@ -145,8 +145,8 @@ def calibrate_jointly(
     cut = sorted(values)[place - 1]
     sure = "" if confidence is None else f", with confidence {percent(confidence)}"
     origin = (
-        f"split-conformal on {n} held-out good images{statistic.together()}: "
-        f"at most {percent(rate)} of good images {outcome}{sure}"
+        f"split-conformal on {n} held-out {several[0].counted}{statistic.together()}: "
+        f"at most {percent(rate)} of {several[0].counted} {outcome}{sure}"
     )
     return JointCalibration(
         statistic=statistic,

@@ -116,7 +116,9 @@ def _passing(recipe: Recipe) -> Mapping[str, NDArray[np.float64]]:
     """For each detector, the calibration scores of the images that the recipe lets pass."""
     names = list(recipe.calibrations)
     rows = zip(*(one.scores.tolist() for one in recipe.calibrations.values()), strict=True)
-    passed = np.array([recipe.passes(dict(zip(names, row, strict=True))) for row in rows])
+    passed = np.array(
+        [recipe.verdict(dict(zip(names, row, strict=True))) == "pass" for row in rows]
+    )
     return {name: one.scores[passed] for name, one in recipe.calibrations.items()}
 
 

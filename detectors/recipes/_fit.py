@@ -17,8 +17,10 @@ from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._merging import PlannedFrame
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.engine._setup import make_options
-from clipvet.detectors.errors import DetectorError, UsageError
+from clipvet.detectors.errors import UsageError
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.recipes._accepted import apart_from, find_accepted
+from clipvet.detectors.recipes._audit import audited
 from clipvet.detectors.recipes._fit_bad import (
     bad_images,
     find_bad_images,
@@ -26,15 +28,18 @@ from clipvet.detectors.recipes._fit_bad import (
     validation_of,
 )
 from clipvet.detectors.recipes._good_images import LeftOut, find_good_images
+from clipvet.detectors.recipes._grouping import GroupCounts, in_groups, in_turns
 from clipvet.detectors.recipes._held_out import (
     FitProgress,
     ImageReader,
-    calibration_of,
+    check_started,
     choose_probes,
+    photographs,
     score_held_out,
 )
 from clipvet.detectors.recipes._plan import FitConfig, FitPlan
 from clipvet.detectors.recipes._recipe import BoundBundle, Recipe, check_free
+from clipvet.detectors.runs._config import describe_task
 from clipvet.detectors.runs._reading import FileReader
 
 __all__ = ["FitConfig", "FitProgress", "FitSummary", "fit"]
@@ -49,6 +54,7 @@ class FitSummary:
         out: the folder.
         references: images that detectors learned from.
         held_out: images that calibrate.
+        groups: how many groups these are; None without groups.
         left_out: images that took no part, each with its reason.
         stricter: the next stricter rate, and how many held-out images it would take; None if
             the rate was asked for, or there is no stricter one to offer.
@@ -61,6 +67,7 @@ class FitSummary:
     out: Path
     references: int
     held_out: int
+    groups: GroupCounts | None
     left_out: tuple[LeftOut, ...]
     stricter: tuple[float, int] | None
     warnings: tuple[str, ...]
@@ -78,6 +85,7 @@ def fit(
     """Fit a recipe and write its folder.
 
     The split goes by content: the same images give the same recipe whatever they are called.
+    With groups it goes by their names, and groups stay whole.
 
     Raises:
         UsageError: too few images for the rate, a folder that is not empty, a query that a
@@ -93,11 +101,14 @@ def fit(
     specs = tuple(_complete(spec, host) for spec in chosen)
     learning = [spec.id for spec in specs if host.detector(spec.id).cls.learns]
     plan = FitPlan.of(config, learning)
+    if config.accepted and not plan.learners:
+        raise UsageError("none of the detectors can learn: leave the accepted images out")
     query = config.query if config.query.object else replace(config.query, object="object")
     reader = FileReader(host.readers, config.decode_policy)
-    good = find_good_images(config.sources, takes=reader.takes)
+    good = find_good_images(config.sources, takes=reader.takes, group_by=config.group_by)
     bad = find_bad_images(config.bad, good, takes=reader.takes)
-    shots = plan.shots(len(good.images))
+    groups = in_groups(good.images)
+    shots = plan.shots(len(groups), "images" if config.group_by is None else "groups of images")
     with (
         Engine(
             specs,
@@ -112,12 +123,18 @@ def fit(
         ) as engine,
         tempfile.TemporaryDirectory(prefix="clipvet-fit-") as scratch,
     ):
-        for slot in engine.slots:
-            if slot.failure is not None:
-                raise DetectorError(slot.failure.message)
+        check_started(engine)
         images = ImageReader(engine, reader, [*good.left_out, *bad.left_out])
-        remaining = iter(good.images)
-        references = images.readable(remaining, shots)
+        remaining = iter(groups)
+        references = in_turns(images.readable(remaining, shots))
+        held_out = [image for group in remaining for image in group]
+        if config.accepted:
+            # First: a detector that keeps only so many must not drop what was named by hand.
+            task = describe_task(engine, query, config.decode_policy)
+            accepted = find_accepted(config.accepted, task, config.group_by)
+            apart, placed = apart_from(accepted, good.images, held_out)
+            images.left_out.extend(placed)
+            references = [image for image in apart if images.plan(image) is not None] + references
         if references:
             progress("learning", 0, len(references))
             folders = {
@@ -127,15 +144,17 @@ def fit(
             specs = tuple(
                 replace(spec, artefact=folders.get(spec.id, spec.artefact)) for spec in specs
             )
-        scored = score_held_out(engine, images, list(remaining), query, progress)
-        fitted_on = tuple(image.id for image in references)
+        scored = score_held_out(engine, images, held_out, query, progress)
         calibrations = {
-            spec.id: calibration_of(spec.id, scored, engine.provider, fitted_on)
-            if spec.id in plan.learners
-            else calibration_of(spec.id, scored, engine.provider, ())
+            spec.id: audited(
+                photographs(spec.id, scored),
+                provider=engine.provider,
+                learned=references if spec.id in plan.learners else (),
+                group_by="" if config.group_by is None else config.group_by.pattern,
+            )
             for spec in specs
         }
-        rate, stricter = plan.promise(len(scored))
+        rate, stricter = plan.promise(calibrations[specs[0].id].n)
         wrong = score_bad(engine, images, bad.images, query, progress)
         recipe = Recipe(
             specs=specs,
@@ -172,6 +191,7 @@ def fit(
             out=config.out,
             references=len(references),
             held_out=len(scored),
+            groups=GroupCounts.of(config.group_by, references, [one.image for one in scored]),
             left_out=tuple(images.left_out),
             stricter=stricter,
             warnings=(*advice, *engine.warnings, *good.problems, *bad.problems),

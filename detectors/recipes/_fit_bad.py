@@ -49,8 +49,9 @@ def find_bad_images(
         for image in found.images
         if image.sha256 in called_good
     )
-    kept = tuple(image for image in found.images if image.sha256 not in called_good)
-    return replace(found, images=kept, left_out=(*found.left_out, *both))
+    kept = [image for image in found.images if image.sha256 not in called_good]
+    kept.sort(key=lambda image: image.sha256)  # by content: as good as random, whatever the names
+    return replace(found, images=tuple(kept), left_out=(*found.left_out, *both))
 
 
 def score_bad(

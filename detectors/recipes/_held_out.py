@@ -13,7 +13,7 @@ from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._merging import PlannedFrame
 from clipvet.detectors.engine._results import RawResult
 from clipvet.detectors.errors import DetectorError, FrameError, UsageError
-from clipvet.detectors.recipes._calibration import Calibration
+from clipvet.detectors.recipes._audit import Photograph
 from clipvet.detectors.recipes._good_images import GoodImage, LeftOut
 from clipvet.detectors.recipes._recipe import Probe
 from clipvet.detectors.runs._reading import FileReader
@@ -22,8 +22,9 @@ __all__ = [
     "FitProgress",
     "ImageReader",
     "ScoredImage",
-    "calibration_of",
+    "check_started",
     "choose_probes",
+    "photographs",
     "score_held_out",
 ]
 
@@ -64,17 +65,25 @@ class ImageReader:
             self.left_out.append(LeftOut(id=image.id, reason=str(error)))
             return None
 
-    def readable(self, images: Iterator[GoodImage], count: int) -> list[GoodImage]:
-        """The next ``count`` images that can be decoded."""
-        found: list[GoodImage] = []
-        while len(found) < count and (image := next(images, None)) is not None:
-            if self.plan(image) is not None:
-                found.append(image)
+    def readable(self, groups: Iterator[Sequence[GoodImage]], count: int) -> list[list[GoodImage]]:
+        """The next ``count`` groups, with those of their images that can be decoded."""
+        found: list[list[GoodImage]] = []
+        while len(found) < count and (group := next(groups, None)) is not None:
+            images = [image for image in group if self.plan(image) is not None]
+            if images:
+                found.append(images)
         return found
 
     def frames(self, images: Sequence[GoodImage]) -> Iterator[PlannedFrame]:
         """Decoded one by one."""
         return (plan for image in images if (plan := self.plan(image)) is not None)
+
+
+def check_started(engine: Engine) -> None:
+    """Raise :class:`DetectorError` for a detector that could not be prepared."""
+    for slot in engine.slots:
+        if slot.failure is not None:
+            raise DetectorError(slot.failure.message)
 
 
 def score_held_out(
@@ -119,20 +128,19 @@ def score_held_out(
     return scored
 
 
-def calibration_of(
-    detector: str, scored: Sequence[ScoredImage], provider: str, fitted_on: tuple[str, ...]
-) -> Calibration:
-    """What one detector said about the held-out images."""
-    mapped = [one.maps[detector] for one in scored if detector in one.maps]
-    complete = len(mapped) == len(scored)
-    return Calibration(
-        images=tuple(one.image.id for one in scored),
-        scores=np.array([one.scores[detector] for one in scored], dtype=np.float64),
-        map_maxima=np.array([m for m, _ in mapped] if complete else [], dtype=np.float64),
-        map_low=float(np.median([low for _, low in mapped])) if complete else None,
-        provider=provider,
-        fitted_on=fitted_on,
-    )
+def photographs(detector: str, scored: Sequence[ScoredImage]) -> list[Photograph]:
+    """What one detector said about the held-out images, one by one."""
+    return [
+        Photograph(
+            id=one.image.id,
+            sha256=one.image.sha256,
+            group=one.image.group,
+            score=one.scores[detector],
+            map_maximum=one.maps.get(detector, (None, None))[0],
+            map_median=one.maps.get(detector, (None, None))[1],
+        )
+        for one in scored
+    ]
 
 
 def choose_probes(scored: Sequence[ScoredImage], detector: str) -> tuple[Probe, ...]:

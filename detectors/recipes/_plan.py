@@ -12,6 +12,7 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.recipes._accepted import Accepted
 from clipvet.detectors.recipes._bad_images import CONFORMAL, ThresholdRule
 from clipvet.detectors.recipes._calibration import (
     RATES,
@@ -21,6 +22,7 @@ from clipvet.detectors.recipes._calibration import (
     strictest_rate,
 )
 from clipvet.detectors.recipes._combination import Combination, check_weights
+from clipvet.detectors.recipes._grouping import GroupBy
 
 __all__ = ["FitConfig", "FitPlan"]
 
@@ -49,8 +51,10 @@ class FitConfig:
         bad: files and folders of bad images, to measure with; sub-folders are kinds of defects.
         threshold: "conformal" keeps the rate; "max-f1" and "recall=0.95" go by the bad images
             and promise nothing.
-        shots: images to learn from; None takes a quarter, at least 1 and at most 16. With 0
-            no detector learns.
+        shots: images to learn from (with ``group_by``: groups); None takes a quarter, at least
+            1 and at most 16. With 0 no detector learns.
+        group_by: which images show one part: they stay on one side of the split, and count once.
+        accepted: reviewed false alarms: learned from beside ``shots``, and never calibrating.
         device, batch_size, threads: as for :class:`Engine`.
     """
 
@@ -70,6 +74,8 @@ class FitConfig:
     bad: tuple[Path, ...] = ()
     threshold: str = CONFORMAL
     shots: int | None = None
+    group_by: GroupBy | None = None
+    accepted: tuple[Accepted, ...] = ()
     device: Device = "auto"
     batch_size: int = 8
     threads: int | None = None
@@ -77,6 +83,8 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.shots is not None and self.shots < 0:
             raise UsageError(f"{self.shots} images to learn from are none: give 0 or more")
+        if self.accepted and self.shots == 0:
+            raise UsageError("accepted images are learned from: leave --shots 0 out, or --accept")
         ids = [spec.id for spec in self.specs]
         if not set(ids) - set(self.gates):
             raise UsageError("there is no detector that could flag: name one beside the gates")
@@ -125,8 +133,8 @@ class FitPlan:
             asked_shots=config.shots,
         )
 
-    def shots(self, found: int) -> int:
-        """How many of the images are learned from.
+    def shots(self, found: int, counted: str = "images") -> int:
+        """How many of the images, or of what else is ``counted``, are learned from.
 
         Raises:
             UsageError: the rest could not calibrate; says how many good images it takes.
@@ -143,7 +151,7 @@ class FitPlan:
             if self.confidence is not None:
                 rate = f"{rate} with confidence {percent(self.confidence)}"
             raise UsageError(
-                f"too few good images ({found}): {shots} to learn from leave "
+                f"too few good {counted} ({found}): {shots} to learn from leave "
                 f"{max(0, found - shots)} to calibrate on, and a false-alarm rate of {rate} takes "
                 f"{keep}: give at least {keep + shots}"
             )

@@ -47,6 +47,7 @@ from clipvet.detectors.recipes._tables import (
     found_name,
 )
 from clipvet.detectors.recipes._validation import Validation, read_validation
+from clipvet.detectors.records._records import Verdict
 
 __all__ = ["BoundBundle", "Probe", "Recipe", "check_free"]
 
@@ -165,11 +166,11 @@ class Recipe:
         )
         return {**self.flagging.thresholds, **abstaining.thresholds}
 
-    def passes(self, scores: Mapping[str, float]) -> bool:
-        """Whether an image with these scores, of every detector, neither flags nor abstains."""
-        thresholds, flagging = self.thresholds, self.flagging
-        gated = any(scores[gate] > thresholds[gate].value for gate in self.gates)
-        return not gated and flagging.statistic.of(scores) <= flagging.cut
+    def verdict(self, scores: Mapping[str, float]) -> Verdict:
+        """Of an image with these scores, of every detector, in the world of the bundle."""
+        if any(scores[gate] > self.thresholds[gate].value for gate in self.gates):
+            return "abstain"
+        return "flag" if self.flagging.statistic.of(scores) > self.flagging.cut else "pass"
 
     def map_threshold(self, detector: str) -> float | None:
         """Local score from which a region is reported: good maps stay below it at this rate."""

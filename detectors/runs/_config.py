@@ -25,7 +25,7 @@ from clipvet.detectors.sources._capture import Sampling
 from clipvet.detectors.sources._given import SourceName, check_watched
 from clipvet.detectors.sources._watch import Watching
 
-__all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe"]
+__all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe", "describe_task"]
 
 DEFAULT_DETECTORS: Final = ("winclip",)
 """What runs where no detector is named."""
@@ -149,15 +149,22 @@ def describe(
             }
             for slot in engine.slots
         ],
-        "bundles": {info.id: info.sha256 for info in engine.infos.values()},
         "provider": engine.provider,
         "batch": engine.batch_size,
         "recipe": None if recipe is None else recipe.sha256,
-        "query": {key: value for key, value in asdict(query).items() if value},
+        **describe_task(engine, query, policy),
         **({} if config.questions is None else {"questions": config.questions.sha256}),
         "references": list(references),
+        "heatmaps": config.heatmaps,
+    }
+
+
+def describe_task(engine: Engine, query: Query, policy: DecodePolicy) -> dict[str, Any]:
+    """What two runs, or a run and a fit, must share to look at images in the same way."""
+    return {
+        "bundles": {info.id: info.sha256 for info in engine.infos.values()},
+        "query": {key: value for key, value in asdict(query).items() if value},
         "region": None if engine.region is None else engine.region.describe(),
         "tiling": None if engine.tiling is None else asdict(engine.tiling),
         "decode": {**asdict(policy), "background": list(policy.background)},
-        "heatmaps": config.heatmaps,
     }

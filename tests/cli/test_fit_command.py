@@ -217,3 +217,47 @@ def test_a_recipe_whose_bundle_is_gone_or_changed(
     shutil.rmtree(mine)
     assert detect(*run) == 4
     assert "bundle" in capsys.readouterr().err
+
+
+def test_groups_false_alarms_and_more_images(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by = ["--group-by", r"(\d\d)\d\.png"]
+    grouped = [*by, "--shots", "1", "--false-alarm", "0.5", "--object", "bolt", "--tile", "24"]
+    assert fit(detect, good, tmp_path / "line 3", bundle, *grouped) == 0
+    said = capsys.readouterr().out
+    assert "1 to learn from, 1 held out; images that match no group and are one" in said
+    assert "at most 50 % of groups of good images are flagged, calibrated on 1 of them" in said
+    assert fit(detect, good, tmp_path / "x", bundle, "--group-by", "(") == 2
+    assert "not a regular expression" in capsys.readouterr().err
+
+    plain = ["--shots", "3", "--false-alarm", "0.5", "--object", "bolt"]
+    assert fit(detect, good, tmp_path / "a", bundle, *plain, "-q") == 0
+    parts = save_pictures(tmp_path / "parts", 12, first=50)
+    run = ["run", parts, "--recipe", tmp_path / "a", "--out", tmp_path / "run", "--device", "cpu"]
+    assert detect(*run, "--heatmaps", "none", "-q") == 1
+    records = read_records(tmp_path / "run" / "records.jsonl")
+    alarms = [record.image.id for record in records if record.verdict == "flag"]
+    listed = tmp_path / "good after all.txt"
+    listed.write_text("\n".join(alarms[1:]))
+    accept = ["--accept", f"{tmp_path / 'run'}:{alarms[0]}"]
+    accept += ["--accept", f"{tmp_path / 'run'}:@{listed}"] if alarms[1:] else []
+    anew = ["fit", good, "--from", tmp_path / "a", "--out", tmp_path / "b", "--device", "cpu"]
+    capsys.readouterr()
+    assert detect(*anew, *accept) == 2
+    assert "--accept: it is for learning" in capsys.readouterr().err
+    assert detect(*anew, *accept, "--learn", "--shots", "3", "-q") == 0
+    learned = Recipe.load(tmp_path / "b").calibrations["winclip"].fitted_on
+    assert set(alarms) < set(learned)
+    assert len(learned) == 3 + len(alarms)
+    assert Recipe.load(tmp_path / "b").rate == 0.5
+    assert detect(*anew[:-4], "--out", tmp_path / "c", *accept[:1], tmp_path / "run") == 2
+
+    more = ["fit", parts, "--from", tmp_path / "a", "--device", "cpu", "--out"]
+    assert detect(*more, tmp_path / "c", "--object", "nut") == 2
+    assert "--object: --from fixes it" in capsys.readouterr().err
+    assert detect(*more, tmp_path / "c", "--false-alarm", "0.1") == 0
+    assert "3 to learn from, 21 held out to calibrate, 0 left out" in capsys.readouterr().out
+    assert Recipe.load(tmp_path / "c").rate == 0.1
+    assert detect("fit", parts, "--learn", "--out", tmp_path / "d") == 2
+    assert "--learn belongs to --from" in capsys.readouterr().err

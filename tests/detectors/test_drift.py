@@ -111,7 +111,7 @@ def test_what_passed_is_what_the_combination_lets_pass(combination: Any) -> None
 
     rows = list(zip(*(values.tolist() for values in scores.values()), strict=True))
     passed = [judge(results(row), recipe).verdict == "pass" for row in rows]
-    assert passed == [recipe.passes(dict(zip(scores, row, strict=True))) for row in rows]
+    assert passed == [recipe.verdict(dict(zip(scores, row, strict=True))) == "pass" for row in rows]
     assert 0.7 < np.mean(passed) < 0.98
     line = LineWatch(recipe)
     assert all(len(kept) == sum(passed) for kept in line._calibrated.values())
