@@ -245,7 +245,7 @@ def test_groups_false_alarms_and_more_images(
     anew = ["fit", good, "--from", tmp_path / "a", "--out", tmp_path / "b", "--device", "cpu"]
     capsys.readouterr()
     assert detect(*anew, *accept) == 2
-    assert "--accept: it is for learning" in capsys.readouterr().err
+    assert "--accept: it is for a new fit" in capsys.readouterr().err
     assert detect(*anew, *accept, "--learn", "--shots", "3", "-q") == 0
     learned = Recipe.load(tmp_path / "b").calibrations["winclip"].fitted_on
     assert set(alarms) < set(learned)

@@ -202,3 +202,39 @@ def test_learning_more_is_a_fit_of_all_images_with_what_the_recipe_fixes(
     assert anew.references == 7
     means = [(tmp_path / r / "artefacts" / "learner" / "mean.npy").read_bytes() for r in "abc"]
     assert means[0] != means[1] == means[2]
+
+
+def test_the_policy_goes_on(good: Path, tmp_path: Path) -> None:
+    """Combination, weights, confidence; the scores of bad images are measured at the new cut."""
+    divide(good, tmp_path / "1" / "good", tmp_path / "2" / "good", learned=3, early=30)
+    bad = save_pictures(tmp_path / "bad", 6, first=200)
+    policy: dict[str, Any] = {
+        "combination": "weighted",
+        "weights": {"energy": 2.0},
+        "confidence": 0.5,
+        "bad": (bad,),
+        "shots": 3,
+        "rate": 0.1,
+    }
+    names = ("learner", "energy")
+    at_once = fitted(good, tmp_path / "a", *names, **policy).recipe
+    first = fitted(tmp_path / "1" / "good", tmp_path / "b", *names, **policy).recipe
+    both = refitted(tmp_path / "b", tmp_path / "2" / "good", tmp_path / "c").recipe
+    assert both.flagging.threshold == at_once.flagging.threshold != first.flagging.threshold
+    assert both.validation is not None
+    assert at_once.validation is not None
+    assert both.validation.cut == at_once.validation.cut
+    assert both.validation.total == at_once.validation.total
+    config = fit_like(tmp_path / "b", sources=(good,), out=tmp_path / "d", bad=(bad,), shots=3)
+    anew = fit(config, host=EVERYTHING, runtime_factory=FakeRuntime).recipe
+    assert anew.flagging.threshold == at_once.flagging.threshold
+    assert (anew.combination, anew.weights, anew.confidence) == ("weighted", {"energy": 2.0}, 0.5)
+
+
+def test_a_threshold_of_bad_images_needs_them_again(good: Path, tmp_path: Path) -> None:
+    bad = save_pictures(tmp_path / "bad", 6, first=200)
+    fitted(good, tmp_path / "a", bad=(bad,), threshold="recall=0.5")
+    with pytest.raises(UsageError, match="needs images of bad parts: give --bad"):
+        fit_like(tmp_path / "a", sources=(good,), out=tmp_path / "b")
+    config = fit_like(tmp_path / "a", sources=(good,), out=tmp_path / "b", bad=(bad,))
+    assert (config.threshold, config.rate) == ("recall=0.5", None)
