@@ -34,6 +34,7 @@ from clipvet.detectors.recipes._held_out import (
     ImageReader,
     check_started,
     choose_probes,
+    out_of_world,
     photographs,
     score_held_out,
 )
@@ -194,7 +195,13 @@ def fit(
             groups=GroupCounts.of(config.group_by, references, [one.image for one in scored]),
             left_out=tuple(images.left_out),
             stricter=stricter,
-            warnings=(*advice, *engine.warnings, *good.problems, *bad.problems),
+            warnings=(
+                *advice,
+                *engine.warnings,
+                *out_of_world(scored),
+                *good.problems,
+                *bad.problems,
+            ),
             encoder_calls=engine.encoder_calls,
             seconds=time.perf_counter() - start,
         )

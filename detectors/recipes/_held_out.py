@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from clipvet.detectors._detector import Query
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._merging import PlannedFrame
-from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.engine._results import NEEDS_THE_WORLD, RawResult
 from clipvet.detectors.errors import DetectorError, FrameError, UsageError
 from clipvet.detectors.recipes._audit import Photograph
 from clipvet.detectors.recipes._good_images import GoodImage, LeftOut
@@ -24,6 +25,7 @@ __all__ = [
     "ScoredImage",
     "check_started",
     "choose_probes",
+    "out_of_world",
     "photographs",
     "score_held_out",
 ]
@@ -151,6 +153,36 @@ def choose_probes(scored: Sequence[ScoredImage], detector: str) -> tuple[Probe, 
         Probe(file=one.image.path, image=one.image.id, scores=one.scores)
         for one in (ranked[place] for place in chosen)
     )
+
+
+def out_of_world(scored: Sequence[ScoredImage], *, what: str = "held-out") -> list[str]:
+    """Sentences on detectors that a domain gate silences: no promised rate counts that."""
+    silenced: Counter[tuple[str, str]] = Counter()
+    for one in scored:
+        silenced.update(
+            {
+                (result.domain.bundle, result.detector)
+                for result in one.results
+                if result.task in NEEDS_THE_WORLD
+                and result.domain is not None
+                and result.domain.doubt(result.task) is not None
+            }
+        )
+    together: dict[tuple[str, int], list[str]] = {}
+    for (bundle, detector), images in silenced.items():
+        together.setdefault((bundle, images), []).append(detector)
+    return [
+        f"on {images} of {len(scored)} {what} good images {_abstain(sorted(names))}, because they "
+        f"are not surely inside of the world of bundle {bundle}: that comes on top of every "
+        f"promised rate; take a pretrained bundle, or leave {' and '.join(sorted(names))} out"
+        for (bundle, images), names in together.items()
+    ]
+
+
+def _abstain(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} abstains, and with it the verdict"
+    return f"{' and '.join(names)} abstain, and with them the verdict"
 
 
 def _scored(image: GoodImage, results: Sequence[RawResult]) -> ScoredImage:

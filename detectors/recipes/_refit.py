@@ -34,6 +34,7 @@ from clipvet.detectors.recipes._held_out import (
     ScoredImage,
     check_started,
     choose_probes,
+    out_of_world,
     photographs,
     score_held_out,
 )
@@ -145,7 +146,7 @@ def refit(
             groups=GroupCounts.of(group_by, learned.values(), held_out),
             left_out=tuple(images.left_out),
             stricter=None,
-            warnings=(*engine.warnings, *good.problems),
+            warnings=(*engine.warnings, *out_of_world(scored, what="new"), *good.problems),
             encoder_calls=engine.encoder_calls,
             seconds=time.perf_counter() - start,
         )
