@@ -42,6 +42,7 @@ from clipvet.detectors.runs._tally import RunSummary
 __all__ = ["EvalSummary", "evaluate"]
 
 _UNLIKELY = 0.01
+_NAMED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,10 +239,13 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
     """A test on what was learned from says nothing: sentences, if it is one."""
     hashes = {one.record.image.sha256 for one in images}
     notes = []
-    if recipe is not None and any(sha256_of(probe.file) in hashes for probe in recipe.probes):
+    fitted_on = frozenset() if recipe is None else _fitted_on(recipe)
+    if seen := [one.record.image.id for one in images if one.record.image.sha256 in fitted_on]:
+        more = f", and {len(seen) - _NAMED} more" if len(seen) > _NAMED else ""
         notes.append(
-            "images that the recipe was fitted on are among these: false alarms are better than "
-            "they will be, so test on others"
+            f"{len(seen)} of these images are among those that the recipe was fitted on "
+            f"({', '.join(seen[:_NAMED])}{more}): false alarms are better than they will be, so "
+            "test on others"
         )
     state = json.loads((out / "run.json").read_text("utf-8", errors="surrogateescape"))
     learned = {line.rpartition(" ")[2] for line in state["configuration"]["references"]}
@@ -251,3 +255,12 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
             "better than they will be, so test on others"
         )
     return notes
+
+
+def _fitted_on(recipe: Recipe) -> frozenset[str]:
+    """sha256 of every good image of the fit; of the probes, where nobody kept the others."""
+    known = {sha256_of(probe.file) for probe in recipe.probes}
+    for calibration in recipe.calibrations.values():
+        if (audit := calibration.audit) is not None:
+            known.update(image.sha256 for image in (*audit.held_out, *audit.learned))
+    return frozenset(known)

@@ -13,7 +13,9 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from clipvet.detectors import (
+    EVAL_SCHEMA,
     DecodePolicy,
+    DetectorEvaluation,
     DetectorSpec,
     EvalConfig,
     EvalSummary,
@@ -90,6 +92,7 @@ def test_numbers_are_those_of_the_records_and_heatmaps(parts: Path, tmp_path: Pa
     assert found.images.defects == {"dent": DENTS, "scratch": SCRATCHES}
     assert found.images.masks == {"dent": DENTS - 1, "scratch": SCRATCHES}
     (energy,) = found.detectors
+    assert isinstance(energy, DetectorEvaluation)
     assert (energy.detector, energy.method, energy.unscored) == ("energy", "energy", 0)
     assert (found.good, energy.good, energy.threshold) == (None, None, None)
 
@@ -304,7 +307,11 @@ def test_a_test_on_what_was_learned_from_is_told(recipe: Path, tmp_path: Path) -
     save_pictures(parts / "good", 24)  # as the recipe's
     save_pictures(parts / "dent", 3, first=500)
     (note,) = evaluated(parts, recipe=recipe).evaluation.notes
-    assert note.startswith("images that the recipe was fitted on are among these")
+    assert note == (
+        "24 of these images are among those that the recipe was fitted on (good/000.png, "
+        "good/002.png, good/003.png, good/004.png, good/005.png, and 19 more): false alarms are "
+        "better than they will be, so test on others"
+    )
     (note,) = evaluated(parts, "learner", references=parts / "good").evaluation.notes
     assert note.startswith("24 of these images are references that detectors learned from")
 
@@ -351,7 +358,7 @@ def test_small_labels_count_and_the_noise_of_a_jpeg_does_not(tmp_path: Path) -> 
 def test_the_json_says_its_schema(parts: Path) -> None:
     text = evaluated(parts, "energy").evaluation.to_json()
     data = json.loads(text)
-    assert data["schema"] == "clipvet.eval/1"
+    assert data["schema"] == EVAL_SCHEMA == "clipvet.eval/1"
     assert data["bootstrap"] == {
         "draws": 50, "seed": 0, "confidence": 0.95,
         "strata": "good images and each defect type",
