@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 EVAL_SCHEMA: Final = "clipvet.eval/1"
+"""Name and version of an evaluation as JSON: ``schema`` in it."""
 
 
 class _Part(BaseModel):

@@ -20,6 +20,7 @@ from clipvet.detectors.records._records import DetectionRecord, Record, RegionFa
 __all__ = ["COCO", "LABELME", "RegionFormat", "labelme_name", "write_regions"]
 
 RegionFormat = Literal["coco", "labelme"]
+"""``coco``: one file for the run; ``labelme``: one file for each image."""
 
 COCO: Final = "regions.coco.json"
 LABELME: Final = "labelme"

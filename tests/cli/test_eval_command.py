@@ -69,12 +69,13 @@ def test_without_a_recipe(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     good = save_pictures(tmp_path / "good", 3)
-    more = ["-d", "winclip", "--references", good, "--object", "bolt"]
+    more = ["-d", "winclip", "--references", good, "--object", "bolt", "--seed", 7]
     assert detect("eval", parts, *more, *machine, "--json") == 0
     said = capsys.readouterr()
     found = Evaluation.from_json(said.out)
     assert said.err == ""
     assert json.loads(said.out)["schema"] == "clipvet.eval/1"
+    assert found.bootstrap.seed == 7
     assert (found.layout, found.object, found.bundle) == ("mvtec", "bolt", "tiny-gelu")
     (winclip,) = found.detectors
     assert winclip.method is not None

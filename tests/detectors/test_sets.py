@@ -20,6 +20,7 @@ from clipvet.detectors import (
     RunConfig,
     RunSummary,
     Score,
+    SetSummary,
     Tiling,
     run,
 )
@@ -110,9 +111,14 @@ def test_groups_of_all_images_are_written_listed_and_counted(tmp_path: Path, par
     found = groups(out)
     assert found == levels(out)
     assert sum(map(len, found.values())) == 9
-    assert len(summary.sets) == 1
-    assert summary.sets[0].groups == {"even": len(found)}
-    assert summary.sets[0].images == {"even": 9}
+    assert summary.sets == (
+        SetSummary(
+            detector="sizes",
+            file="sets/sizes.jsonl",
+            groups={"even": len(found)},
+            images={"even": 9},
+        ),
+    )
     state = json.loads((out / "run.json").read_text())
     assert "sets/sizes.jsonl" in state["files"]
     assert state["sets"]["sizes"]["groups"] == {"even": len(found)}

@@ -130,8 +130,8 @@ def resolve(words: list[str], offered: dict[str, tuple[bool, set[str]]], shown: 
             break
         if f"{command} {word}" in offered:
             command = f"{command} {word}"
-        elif command == "detect":  # a path, or an option of run
-            assert re.search(r"[A-Z/._-]", word), f"{shown}: no command {word!r}"
+        elif command == "detect":  # a path, a camera, or an option of run
+            assert re.search(r"[A-Z/._:-]", word), f"{shown}: no command {word!r}"
             return "detect run"
         else:
             plugin = command in ("detect x", "detect train")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipvet.detectors import TestSet, find_test_set
+from clipvet.detectors import TestImage, TestSet, find_test_set
 from clipvet.detectors.errors import UsageError
 
 
@@ -44,7 +44,9 @@ def test_mvtec(tmp_path: Path) -> None:
         "test/cut/0.png": ("cut", "ground_truth/cut/0_mask.png"),
         "test/cut/1.png": ("cut", None),
     }
-    inside = find_test_set(tmp_path / "test")
+    root = tmp_path / "test"
+    assert tests.images[0] == TestImage(path=root / "good" / "0.png", kind=None)
+    inside = find_test_set(root)
     assert inside.layout == "mvtec"
     assert [one.mask for one in inside.images] == [one.mask for one in tests.images]
 

@@ -18,9 +18,13 @@ from clipvet.detectors import (
     Heatmap,
     Recipe,
     RecipeError,
+    ReportSummary,
+    RunFacts,
     RunFolder,
+    Thumbnail,
     UsageError,
     read_records,
+    thumbnail,
     write_report,
 )
 from tests.report_runs import RANGE, HandMade, data_of
@@ -47,6 +51,7 @@ def test_worst_first_with_everything_that_the_record_says(made: HandMade) -> Non
     made.add("e.png", 0.3, verdict="abstain")
     made.add("f.png", 0.4, verdict=None, threshold=None, p_value=None)
     summary = write_report(made.write())
+    assert isinstance(summary, ReportSummary)
     assert summary.page == made.folder / "report.html"
     assert (summary.images, summary.missing) == (6, 0)
     assert summary.bytes == summary.page.stat().st_size
@@ -180,6 +185,17 @@ def test_a_touched_original_is_known_by_its_content(made: HandMade) -> None:
     made.add("a.png")
     os.utime(made.images / "a.png", ns=(1, 1))
     assert write_report(made.write()).missing == 0
+
+
+def test_pictures_for_a_report_of_ones_own(made: HandMade) -> None:
+    record, gone = made.add("a.png"), made.add("b.png")
+    facts = RunFacts.read(made.write())
+    (made.images / "b.png").unlink()
+    found = thumbnail(record.image, facts, side=40)
+    assert (found.size, found.reason) == ((40, 30), None)
+    assert found.webp is not None
+    assert Image.open(io.BytesIO(found.webp)).size == found.size
+    assert thumbnail(gone.image, facts) == Thumbnail(reason="is no longer there")
 
 
 def test_a_record_cannot_name_a_file_outside_of_the_run(made: HandMade) -> None:
