@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipvet.detectors import (
+    CombinedFacts,
     DetectionRecord,
     Heatmap,
     HeatmapFacts,
@@ -90,6 +91,15 @@ class HandMade:
         last = self.records[-1]
         one = DetectionRecord.model_validate({"version": "1", "task": "ood", **given})
         self.records[-1] = last.model_copy(update={"detections": (*last.detections, one)})
+
+    def together(self, value: float, threshold: ThresholdFacts, **given: Any) -> None:
+        """What the last image's detectors give together."""
+        last = self.records[-1]
+        facts = CombinedFacts.model_validate(
+            {"value": value, "threshold": threshold, "p_value": 0.05, **given}
+        )
+        reasons = (*last.reasons, f"together: {value} is above") if last.verdict == "flag" else ()
+        self.records[-1] = last.model_copy(update={"combined": facts, "reasons": reasons})
 
     def write(self, **state: Any) -> Path:
         """Write ``records.jsonl`` and ``run.json``."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
-from clipvet.detectors.records._records import DetectionRecord, Record
+from clipvet.detectors.records._records import CombinedFacts, DetectionRecord, Record
 from clipvet.detectors.reports._facts import RunFacts
 from clipvet.detectors.reports._index import Index, Row
 from clipvet.detectors.reports._originals import Thumbnail, shrunk, thumbnail
@@ -77,6 +77,7 @@ class EntryMaker:
             "width": image.width,
             "height": image.height,
             "facts": self._image_facts(record),
+            "combined": self._combined(record.combined),
             "detections": [self._detection(one, record) for one in record.detections],
         }
         return Entry(values=values, picture=picture, from_original=missing is None)
@@ -105,6 +106,17 @@ class EntryMaker:
             "time": ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in record.timing_ms.items()),
         }
         return [[name, self.masker.text(value)] for name, value in facts.items() if value]
+
+    def _combined(self, combined: CombinedFacts | None) -> dict[str, Any] | None:
+        if combined is None:
+            return None
+        return {
+            "combination": combined.combination,
+            "value": combined.value,
+            "p": combined.p_value,
+            "threshold": self.index.threshold(None, combined.threshold),
+            "terms": list(combined.terms.items()),
+        }
 
     def _detection(self, one: DetectionRecord, record: Record) -> dict[str, Any]:
         column = self.index.column(one.detector)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import (
+    CombinedFacts,
     DetectionRecord,
     Record,
     ThresholdFacts,
@@ -48,8 +49,9 @@ class Row:
         cells: column -> what that detector said.
         text: reasons and errors, for searching.
         sensitive: a safety detector did not pass it.
-        decided_by: column of the detector that ranks it highest, among those that gave the
-            image its verdict.
+        combined: statistic of all detectors that could flag, if it gave the verdict.
+        decided_by: column of the detector that made that statistic what it is; without one, of
+            the detector that ranks the image highest, among those that gave it its verdict.
     """
 
     offset: int
@@ -59,6 +61,7 @@ class Row:
     cells: dict[int, Cell]
     text: str
     sensitive: bool
+    combined: float | None = None
     decided_by: int | None = None
 
 
@@ -84,20 +87,20 @@ class Index:
     Attributes:
         rows: worst first.
         columns: detectors, in the order of their first word.
-        thresholds: all that occur; a run with a recipe has one for each detector.
+        thresholds: all that occur, with their column; None is that of a combination.
         lost_lines: lines of the file that are no records.
     """
 
     rows: list[Row] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
-    thresholds: list[tuple[int, ThresholdFacts]] = field(default_factory=list)
+    thresholds: list[tuple[int | None, ThresholdFacts]] = field(default_factory=list)
     lost_lines: int = 0
 
     def column(self, detector: str) -> int:
         """Number of a detector's column."""
         return next(i for i, column in enumerate(self.columns) if column.id == detector)
 
-    def threshold(self, column: int, facts: ThresholdFacts | None) -> int | None:
+    def threshold(self, column: int | None, facts: ThresholdFacts | None) -> int | None:
         """Number of a threshold."""
         return None if facts is None else self.thresholds.index((column, facts))
 
@@ -154,6 +157,11 @@ def _row(record: Record, offset: int, index: Index, masker: Masker) -> Row:
     for one in record.detections:
         number = _take_up(one, index)
         cells[number] = _worse(cells.get(number), one)
+    together = record.combined
+    if together is not None:
+        _remember(None, together.threshold, index)
+    # A gate that abstains, or a detector that failed, has not asked the combination.
+    decides = together if record.verdict in ("flag", "pass") else None
     texts = [*record.reasons, *(one.error for one in record.detections if one.error)]
     return Row(
         offset=offset,
@@ -163,7 +171,16 @@ def _row(record: Record, offset: int, index: Index, masker: Masker) -> Row:
         cells=cells,
         text=masker.text("; ".join(dict.fromkeys(texts)))[:_LONGEST_TEXT],
         sensitive=any(one.task == "safety" and one.verdict != "pass" for one in record.detections),
+        combined=None if decides is None else decides.value,
+        decided_by=None if decides is None else _strongest(decides, index),
     )
+
+
+def _strongest(combined: CombinedFacts, index: Index) -> int | None:
+    """The detector whose part the combination is, or with weights its largest part."""
+    choose = min if combined.combination == "all" else max
+    name = choose(combined.terms, key=combined.terms.__getitem__, default=None)
+    return next((i for i, column in enumerate(index.columns) if column.id == name), None)
 
 
 def _take_up(one: DetectionRecord, index: Index) -> int:
@@ -176,9 +193,14 @@ def _take_up(one: DetectionRecord, index: Index) -> int:
     column = index.columns[number]
     if column.span is None and one.heatmap is not None:
         column.span = one.heatmap.range
-    if one.threshold is not None and (number, one.threshold) not in index.thresholds:
-        index.thresholds.append((number, one.threshold))
+    if one.threshold is not None:
+        _remember(number, one.threshold, index)
     return number
+
+
+def _remember(column: int | None, threshold: ThresholdFacts, index: Index) -> None:
+    if (column, threshold) not in index.thresholds:
+        index.thresholds.append((column, threshold))
 
 
 def _worse(known: Cell | None, one: DetectionRecord) -> Cell:
@@ -193,25 +215,33 @@ def _badness(cell: Cell) -> tuple[int, float]:
 
 
 def _sort(index: Index) -> None:
-    """By verdict, then by the highest rank that one of those who gave it gives the image."""
+    """By verdict, then by the rank of the image in what gave it: a detector, or all together."""
+    together = sorted(row.combined for row in index.rows if row.combined is not None)
     ranks = [_ranks(index, column) for column in range(len(index.columns))]
 
     def share(row: Row, number: int) -> float:
         score = row.cells[number].score
-        if score is None:
-            return 0.0
-        # Over n + 1: the highest of three says less than the highest of a thousand.
-        return bisect_right(ranks[number], score) / (len(ranks[number]) + 1)
+        return 0.0 if score is None else _rank(score, ranks[number])
 
     def badness(row: Row) -> tuple[int, float, str]:
-        rank = 0.0 if row.decided_by is None else share(row, row.decided_by)
+        if row.combined is not None:
+            rank = _rank(row.combined, together)
+        else:
+            rank = 0.0 if row.decided_by is None else share(row, row.decided_by)
         return _ORDER.index(row.verdict), -rank, row.id
 
     for row in index.rows:
+        if row.decided_by is not None:
+            continue
         scored = [number for number, cell in row.cells.items() if cell.score is not None]
         deciding = [number for number in scored if row.cells[number].verdict == row.verdict]
         row.decided_by = max(deciding or scored, key=partial(share, row), default=None)
     index.rows.sort(key=badness)
+
+
+def _rank(score: float, ranks: Sequence[float]) -> float:
+    # Over n + 1: the highest of three says less than the highest of a thousand.
+    return bisect_right(ranks, score) / (len(ranks) + 1)
 
 
 def _ranks(index: Index, column: int) -> Sequence[float]:

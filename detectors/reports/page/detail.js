@@ -48,7 +48,7 @@ function showStage(row, found) {
   if (detection && detection.regions.length && (found.original || !found.picture)) made.append(regionBoxes(found, detection));
   byId("detail-stage").replaceChildren(made);
   showRegions();
-  [...byId("detail-facts").querySelectorAll(".finding")].forEach((finding, i) =>
+  [...byId("detail-facts").querySelectorAll(".finding:not(.combined)")].forEach((finding, i) =>
     finding.classList.toggle("shown", i === shownFinding && found.detections.length > 1));
 }
 
@@ -73,6 +73,7 @@ function facts(row, found) {
       element("span", { class: "verdict", "data-verdict": row.verdict }, WORDS[row.verdict]),
       element("span", { class: "quiet" }, row.status === "ok" ? "" : row.status)),
     reasons.length ? element("ul", { class: "reasons" }, ...reasons) : null,
+    combinedFinding(found.combined),
     ...found.detections.map((one, i) => finding(row, found, one, i)),
     element("details", { open: found.detections.length ? false : "" },
       element("summary", {}, "Image"), pairs(found.facts)),
@@ -92,12 +93,13 @@ function finding(row, found, one, place) {
   return element("section", { class: "finding", "aria-label": column.id },
     element("div", { class: "finding-head" },
       element("h3", {}, column.id, element("span", { class: "quiet" }, ` ${column.task}`)),
-      element("span", { class: "verdict", "data-verdict": verdict }, WORDS[verdict]), choose),
+      verdict === "none" && weighed(found, one) ? null : element("span", { class: "verdict", "data-verdict": verdict }, WORDS[verdict]),
+      choose),
     one.query ? element("p", { class: "quiet" }, one.query) : null,
     one.score === null ? null : element("p", {}, element("span", { class: "big" }, number(one.score)),
       one.p === null ? "" : element("span", { class: "quiet" }, `  p = ${number(one.p, 3)}`)),
     one.score === null || !column.histogram ? null : scoreChart(column, one.score),
-    thresholdText(row, one),
+    thresholdText(row, found, one),
     one.error ? element("p", {}, one.error) : null,
     heatText(one, column),
     regionTable(one),
@@ -105,15 +107,53 @@ function finding(row, found, one, place) {
       pairs(one.domain ? [...one.details, ["domain gate", `${number(one.domain[0])}, limit ${number(one.domain[1])}`]] : one.details)) : null);
 }
 
-function thresholdText(row, one) {
+// How detectors are combined, and what each of them adds.
+const TOGETHER = {
+  any: ["any of them is enough", "standardised score"],
+  all: ["all of them must exceed it", "standardised score"],
+  weighted: ["weighted p-values", "evidence (−ln p)"],
+};
+
+function combinedFinding(combined) {
+  if (combined === null) return null;
+  const [how, part] = TOGETHER[combined.combination];
+  const lines = combined.terms.map(([name, value]) =>
+    element("tr", {}, element("td", {}, name), element("td", { class: "n" }, number(value))));
+  return element("section", { class: "finding combined", "aria-label": "Detectors together" },
+    element("div", { class: "finding-head" },
+      element("h3", {}, "Together", element("span", { class: "quiet" }, ` ${how}`))),
+    element("p", {}, element("span", { class: "big" }, number(combined.value)),
+      element("span", { class: "quiet" }, `  p = ${number(combined.p, 3)}`)),
+    element("p", { class: "quiet" }, thresholdWords(combined.threshold)),
+    element("table", {},
+      element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "detector"),
+        element("th", { scope: "col", class: "n" }, part))),
+      element("tbody", {}, ...lines)));
+}
+
+function thresholdWords(place) {
+  const threshold = report.thresholds[place];
+  const promise = threshold.rate === null ? "" : ` Promised rate ${number(100 * threshold.rate)} %, n = ${threshold.n}.`;
+  return `Threshold ${number(threshold.value)}: ${threshold.origin}.${promise}`;
+}
+
+function thresholdText(row, found, one) {
   if (one.score === null) return element("p", { class: "quiet" }, one.status === "ok" ? "" : one.status.replace("_", " "));
   if (one.threshold === null) {
-    const why = row.verdict === "none" ? "No threshold: fit a recipe with detect fit." : "No threshold of its own.";
-    return element("p", { class: "quiet" }, why);
+    return element("p", { class: "quiet" }, row.verdict === "none" ? "No threshold: fit a recipe with detect fit." : withoutThreshold(found, one));
   }
-  const threshold = report.thresholds[one.threshold];
-  const promise = threshold.rate === null ? "" : ` Promised rate ${number(100 * threshold.rate)} %, n = ${threshold.n}.`;
-  return element("p", { class: "quiet" }, `Threshold ${number(threshold.value)}: ${threshold.origin}.${promise}`);
+  return element("p", { class: "quiet" }, thresholdWords(one.threshold));
+}
+
+// Such a detector is judged together with the others only.
+function weighed(found, one) {
+  const combined = found.combined;
+  return combined !== null && combined.combination === "weighted"
+    && combined.terms.some(([name]) => name === report.columns[one.column].id);
+}
+
+function withoutThreshold(found, one) {
+  return weighed(found, one) ? "No threshold of its own: the verdict is by the weighted p-values." : "No threshold of its own.";
 }
 
 function heatText(one, column) {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from clipvet.detectors import Heatmap, write_records, write_report
+from clipvet.detectors import Heatmap, ThresholdFacts, write_records, write_report
 from tests.report_runs import HandMade
 
 if TYPE_CHECKING:
@@ -319,6 +319,46 @@ def test_one_image_in_full(page: Page) -> None:
     assert page.find("#detail-stage svg.regions rect").get_attribute("width") == "20"
     page.click("#detail-regions")
     assert not page.find("#detail-stage svg.regions rect").is_displayed()
+
+
+def test_detectors_together_and_no_promise(chrome: Chrome, tmp_path: Path) -> None:
+    made = HandMade(tmp_path / "x")
+    threshold = ThresholdFacts(
+        value=1.5, origin="largest F1: no false-alarm promise", rate=None, n=20
+    )
+    for name, part, verdict in (("a.png", 0.4, "pass"), ("b.png", 1.5, "flag")):
+        made.add(name, 0.5, verdict=None, threshold=None)
+        made.records[-1] = made.records[-1].model_copy(update={"verdict": verdict})
+        made.also(detector="vim", score=0.4, p_value=0.2)
+        made.also(detector="fooling", score=0.3)
+        made.together(
+            0.5 + part / 2,
+            threshold,
+            combination="weighted",
+            terms={"winclip": 1.0, "vim": part},
+        )
+    page = Page(chrome, write_report(made.write()).page)
+    assert page.names() == ["images/b.png", "images/a.png"]
+    assert page.find(".card .score").text == "vim 0.4"
+    page.click("#cards .card:first-child .open")
+    together = page.find("[aria-label='Detectors together']").text
+    for words in (
+        "Together weighted p-values", "1.25", "p = 0.05",
+        "Threshold 1.5: largest F1: no false-alarm promise.", "winclip 1", "vim 1.5",
+    ):  # fmt: skip
+        assert words in together
+    assert "Promised rate" not in page.find("#detail-facts").text
+    ours = "No threshold of its own: the verdict is by the weighted p-values."
+    assert ours in page.find("[aria-label=vim]").text
+    assert page.texts("[aria-label=vim] .verdict") == []
+    assert page.texts("[aria-label=fooling] .verdict") == ["not judged"]
+    assert "by the weighted" not in page.find("[aria-label=fooling]").text
+    assert "No threshold of its own." in page.find("[aria-label=fooling]").text
+    page.click("#detail-next")
+    assert "0.7" in page.find("[aria-label='Detectors together'] .big").text
+    page.click("#detail-close")
+    page.choose("#order", "highest winclip")
+    assert complaints(chrome) == []
 
 
 def test_failures_lead_to_their_image(page: Page) -> None:

@@ -21,13 +21,14 @@ from clipvet.detectors import (
     ReportSummary,
     RunFacts,
     RunFolder,
+    ThresholdFacts,
     Thumbnail,
     UsageError,
     read_records,
     thumbnail,
     write_report,
 )
-from tests.report_runs import RANGE, HandMade, data_of
+from tests.report_runs import RANGE, THRESHOLD, HandMade, data_of
 
 RECIPE = Path(__file__).parents[3] / "sample_data" / "recipe"
 
@@ -85,6 +86,54 @@ def test_several_answers_of_one_detector_count_as_the_worst(made: HandMade) -> N
     report, entries = data_of(write_report(made.write()).page)
     assert report["rows"][0][3]["0"][:1] == [0.8]
     assert [one["query"] for one in entries[0]["detections"]] == ["", "question: is it whole?"]
+
+
+WEIGHTED = ThresholdFacts(
+    value=1.5,
+    origin="largest F1 on 9 bad and 20 held-out good images, weighted p-values of winclip (1) and "
+    "vim (1): no false-alarm promise, it flags 1 of 20 held-out good images",
+    rate=None,
+    n=20,
+)
+
+
+def add_weighted(made: HandMade, name: str, winclip: float, vim: float, verdict: str) -> None:
+    made.add(name, winclip, verdict=None, threshold=None)
+    made.records[-1] = made.records[-1].model_copy(update={"verdict": verdict})
+    made.also(detector="vim", score=vim, p_value=0.2)
+    made.also(detector="quality", task="quality", score=0.2, threshold=THRESHOLD, verdict="pass")
+    terms = {"winclip": 2 * winclip, "vim": 2 * vim}
+    made.together(winclip + vim, WEIGHTED, combination="weighted", terms=terms)
+
+
+def test_several_detectors_rank_by_what_they_give_together(made: HandMade) -> None:
+    add_weighted(made, "a.png", 0.9, 0.9, "flag")
+    add_weighted(made, "b.png", 0.4, 1.5, "flag")
+    add_weighted(made, "c.png", 0.8, 0.1, "pass")
+    add_weighted(made, "d.png", 0.5, 0.5, "pass")
+    report, entries = data_of(write_report(made.write()).page)
+    names = [row[0].removeprefix("images/") for row in report["rows"]]
+    assert names == ["b.png", "a.png", "d.png", "c.png"]
+    # The largest part, and never the gate: it has a verdict, but no say.
+    assert [row[6] for row in report["rows"]] == [1, 0, 0, 0]
+    combined = entries[0]["combined"]
+    assert (combined["combination"], combined["value"], combined["p"]) == ("weighted", 1.9, 0.05)
+    assert combined["terms"] == [["winclip", 0.8], ["vim", 3.0]]
+    threshold = report["thresholds"][combined["threshold"]]
+    assert (threshold["value"], threshold["rate"]) == (1.5, None)
+    assert "no false-alarm promise" in threshold["origin"]
+
+
+def test_with_all_the_least_part_decides(made: HandMade) -> None:
+    made.add("a.png", 0.9, verdict="flag")
+    made.also(detector="vim", score=0.1, verdict="flag")
+    terms = {"winclip": 0.7, "vim": 0.6}
+    made.together(0.6, THRESHOLD, combination="all", terms=terms)
+    made.add("b.png", 0.9, verdict="abstain")
+    made.together(0.6, THRESHOLD, combination="all", terms=terms)
+    report, entries = data_of(write_report(made.write()).page)
+    assert [row[6] for row in report["rows"]] == [1, 0]  # who abstains decides by itself
+    assert entries[1]["combined"]["threshold"] == entries[0]["combined"]["threshold"]
 
 
 def test_maps_keep_a_fixed_range(made: HandMade) -> None:
