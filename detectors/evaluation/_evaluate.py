@@ -244,8 +244,8 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
         more = f", and {len(seen) - _NAMED} more" if len(seen) > _NAMED else ""
         notes.append(
             f"{len(seen)} of these images are among those that the recipe was fitted on "
-            f"({', '.join(seen[:_NAMED])}{more}): false alarms are better than they will be, so "
-            "test on others"
+            f"({', '.join(seen[:_NAMED])}{more}): what is measured on them is better than it will "
+            "be, so test on others"
         )
     state = json.loads((out / "run.json").read_text("utf-8", errors="surrogateescape"))
     learned = {line.rpartition(" ")[2] for line in state["configuration"]["references"]}
@@ -258,8 +258,9 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
 
 
 def _fitted_on(recipe: Recipe) -> frozenset[str]:
-    """sha256 of every good image of the fit; of the probes, where nobody kept the others."""
+    """sha256 of the images that had a say; of good ones the probes, where nobody kept the others."""
     known = {sha256_of(probe.file) for probe in recipe.probes}
+    known.update(image.sha256 for image in recipe.bad if image.chose)
     for calibration in recipe.calibrations.values():
         if (audit := calibration.audit) is not None:
             known.update(image.sha256 for image in (*audit.held_out, *audit.learned))

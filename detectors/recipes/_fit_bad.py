@@ -72,7 +72,13 @@ def score_bad(
 def bad_images(scored: Sequence[ScoredImage], threshold: str) -> tuple[BadImage, ...]:
     """What the recipe keeps of them."""
     found = [
-        BadImage(image=one.image.id, kind=kind_of(one.image), scores=one.scores) for one in scored
+        BadImage(
+            image=one.image.id,
+            sha256=one.image.sha256,
+            kind=kind_of(one.image),
+            scores=one.scores,
+        )
+        for one in scored
     ]
     return divide(found, ThresholdRule.parse(threshold))
 

@@ -150,6 +150,7 @@ class BadImage(Table):
     """A bad image of the fit, its scores, and whether it chose the threshold, or measured it."""
 
     image: str
+    sha256: str = ""
     kind: str
     chose: bool = False
     measured: bool = True

@@ -309,11 +309,24 @@ def test_a_test_on_what_was_learned_from_is_told(recipe: Path, tmp_path: Path) -
     (note,) = evaluated(parts, recipe=recipe).evaluation.notes
     assert note == (
         "24 of these images are among those that the recipe was fitted on (good/000.png, "
-        "good/002.png, good/003.png, good/004.png, good/005.png, and 19 more): false alarms are "
-        "better than they will be, so test on others"
+        "good/002.png, good/003.png, good/004.png, good/005.png, and 19 more): what is measured "
+        "on them is better than it will be, so test on others"
     )
     (note,) = evaluated(parts, "learner", references=parts / "good").evaluation.notes
     assert note.startswith("24 of these images are references that detectors learned from")
+
+
+def test_bad_images_that_chose_the_threshold_are_told(tmp_path: Path) -> None:
+    parts = make_set(tmp_path / "parts")
+    bad = (parts / "dent",)
+    measured = make_recipe(tmp_path / "measured", "energy", bad=bad)
+    assert evaluated(parts, recipe=measured).evaluation.notes == ()
+    recipe = make_recipe(tmp_path / "chosen", "energy", bad=bad, threshold="max-f1")
+    found = evaluated(parts, recipe=recipe).evaluation
+    assert found.promised_rate is None
+    (note,) = found.notes
+    assert note.startswith(f"{DENTS} of these images are among those that the recipe was fitted on")
+    assert "(dent/300.png, dent/301.png, dent/302.png, dent/303.png)" in note
 
 
 def test_false_alarms_above_the_promise_are_told(tmp_path: Path) -> None:
