@@ -258,7 +258,7 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
 
 
 def _fitted_on(recipe: Recipe) -> frozenset[str]:
-    """sha256 of the images that had a say; of good ones the probes, where nobody kept the others."""
+    """sha256 of the images that had a say; the probes, where nobody kept the good ones."""
     known = {sha256_of(probe.file) for probe in recipe.probes}
     known.update(image.sha256 for image in recipe.bad if image.chose)
     for calibration in recipe.calibrations.values():

@@ -17,12 +17,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip import Device
 from clipvet.detectors.engine._engine import Engine
-from clipvet.detectors.errors import FrameError, RecipeError, UsageError
+from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._audit import Audit, audited
 from clipvet.detectors.recipes._fit import FitSummary
@@ -38,14 +36,12 @@ from clipvet.detectors.recipes._held_out import (
     photographs,
     score_held_out,
 )
+from clipvet.detectors.recipes._probing import score_probes
 from clipvet.detectors.recipes._recipe import Recipe, check_free
 from clipvet.detectors.recipes._validation import Validation, validate
 from clipvet.detectors.runs._reading import FileReader
 
 __all__ = ["RefitConfig", "refit"]
-
-# Of the range of the calibration scores: by so much a probe may differ from what it scored.
-_SAME_SCORES = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +112,7 @@ def refit(
                 f"{config.recipe} was calibrated on {recipe.provider}, this is {engine.provider}, "
                 "and scores of both do not mix: use the same device, or fit all images again"
             )
-        old = _probes(recipe, engine, reader)
+        _check_probes(recipe, config.recipe, engine, reader)
         images = ImageReader(engine, reader, [*good.left_out, *left_out])
         scored = score_held_out(engine, images, new, recipe.query, progress)
         extended = replace(
@@ -131,7 +127,7 @@ def refit(
                 for name, one in audits.items()
             },
             rate=recipe.rate if config.rate is None else config.rate,
-            probes=choose_probes([*old, *scored], recipe.specs[0].id),
+            probes=choose_probes([*_old_probes(recipe), *scored], recipe.specs[0].id),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version("clipvet"),
         )
@@ -220,26 +216,26 @@ def _label(image: KnownImage) -> str:
     return image.id.partition("/")[0]
 
 
-def _probes(recipe: Recipe, engine: Engine, reader: FileReader) -> list[ScoredImage]:
-    """The probes of a recipe, after a look whether they still score what they did."""
-    found = []
-    for probe in recipe.probes:
-        image = GoodImage(id=probe.image, path=probe.file, sha256=sha256_of(probe.file))
-        try:
-            (results,) = engine.score([reader.read(probe.file)], [(recipe.query,)])
-        except FrameError as error:
-            raise RecipeError(f"{probe.file}: the probe cannot be read here ({error})") from error
-        for result in results:
-            before = probe.scores[result.detector]
-            scores = recipe.calibrations[result.detector].scores
-            near = _SAME_SCORES * float(np.ptp(scores))
-            if result.value is None or abs(result.value - before) > near:
-                raise RecipeError(
-                    f"{probe.file}: {result.detector} gives {result.value} here, and gave {before} "
-                    "when the recipe was fitted: its scores do not hold here: fit all images again"
-                )
-        found.append(ScoredImage(image, dict(probe.scores), {}, ()))
-    return found
+def _check_probes(recipe: Recipe, folder: Path, engine: Engine, reader: FileReader) -> None:
+    for shift in score_probes(recipe, engine, reader):
+        if not shift.holds:
+            raise RecipeError(
+                f"{folder}: probes score up to {shift.largest:.2g} otherwise with "
+                f"{shift.detector} than when the recipe was fitted: old and new scores do not "
+                "mix: fit all images again"
+            )
+
+
+def _old_probes(recipe: Recipe) -> list[ScoredImage]:
+    return [
+        ScoredImage(
+            GoodImage(id=probe.image, path=probe.file, sha256=sha256_of(probe.file)),
+            dict(probe.scores),
+            {},
+            (),
+        )
+        for probe in recipe.probes
+    ]
 
 
 def _measured(recipe: Recipe) -> Validation | None:

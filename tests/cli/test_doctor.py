@@ -23,7 +23,7 @@ from clipvet.detectors import (
     examine,
     examine_recipe,
 )
-from clipvet.detectors._probes import _compared
+from clipvet.detectors.recipes._probing import shift_holds
 
 RECIPE = Path(__file__).parents[2] / "sample_data" / "recipe"
 
@@ -144,8 +144,8 @@ def test_a_shift_matters_if_it_moves_a_good_image_over_the_limit(combination: An
         rate=0.1,
         combination=combination,
     )
-    assert _compared("a", 1e-9, 3, recipe).state == "ok"
-    assert _compared("a", 1.0, 3, recipe).state == "bad"
+    assert shift_holds(recipe, "a", 1e-9)
+    assert not shift_holds(recipe, "a", 1.0)
 
 
 def test_the_command_tries_a_recipe() -> None:
