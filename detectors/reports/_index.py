@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +31,10 @@ _LONGEST_TEXT = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What one detector said about one image: the worst of its answers if there are several."""
+    """What one detector said about one image: the worst of its answers if there are several.
+
+    In weighted p-values, where none has a verdict of its own, it is that of all together.
+    """
 
     score: float | None
     p_value: float | None
@@ -162,6 +165,10 @@ def _row(record: Record, offset: int, index: Index, masker: Masker) -> Row:
         _remember(None, together.threshold, index)
     # A gate that abstains, or a detector that failed, has not asked the combination.
     decides = together if record.verdict in ("flag", "pass") else None
+    if decides is not None and decides.combination == "weighted":
+        for number, cell in cells.items():
+            if index.columns[number].id in decides.terms:  # judged together with the others only
+                cells[number] = replace(cell, verdict=record.verdict)
     texts = [*record.reasons, *(one.error for one in record.detections if one.error)]
     return Row(
         offset=offset,

@@ -116,6 +116,9 @@ def test_several_detectors_rank_by_what_they_give_together(made: HandMade) -> No
     assert names == ["b.png", "a.png", "d.png", "c.png"]
     # The largest part, and never the gate: it has a verdict, but no say.
     assert [row[6] for row in report["rows"]] == [1, 0, 0, 0]
+    runs = [column["histogram"]["run"] for column in report["columns"]]
+    counts = [{name: sum(found) for name, found in run.items()} for run in runs]
+    assert counts == [{"flag": 2, "pass": 2}, {"flag": 2, "pass": 2}, {"pass": 4}]
     combined = entries[0]["combined"]
     assert (combined["combination"], combined["value"], combined["p"]) == ("weighted", 1.9, 0.05)
     assert combined["terms"] == [["winclip", 0.8], ["vim", 3.0]]
