@@ -41,6 +41,9 @@ def test_every_view_is_encoded_once_whatever_asks(tmp_path: Path) -> None:
         assert record.verdict == deciding[0].verdict
         for one in record.detections:
             if one.detector != "winclip":
+                if one.detector == "quality":  # reads no features: no gate has a say
+                    assert (one.domain, one.verdict) == (None, None)
+                    continue
                 assert one.domain is not None
                 assert one.domain.inside is not None
                 world = one.task in {"ood", "safety", "vqa"}

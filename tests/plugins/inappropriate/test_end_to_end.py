@@ -71,7 +71,7 @@ def test_train_run_and_report(detect: Detect, tiny: Path, tmp_path: Path) -> Non
     done = detect("x", "inappropriate-report", tmp_path / "run", "--at", "0.5")
     assert done.returncode == 0, done.stderr
     assert "of 6 judged images are flagged" in done.stdout
-    assert "data:image/jpeg" in (tmp_path / "run" / "inappropriate-report.html").read_text("utf-8")
+    assert "data:image/webp" in (tmp_path / "run" / "inappropriate-report.html").read_text("utf-8")
 
 
 def test_what_train_refuses(detect: Detect, tiny: Path, tmp_path: Path) -> None:
