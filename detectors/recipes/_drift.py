@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -73,10 +74,10 @@ class LineWatch:
     """
 
     def __init__(self, recipe: Recipe, *, window: int = WINDOW) -> None:
+        self._recipe = recipe
         self._window = window
-        self._calibrated = _passing(recipe)
         self._ids: list[str] = []
-        self._scores: dict[str, list[float]] = {name: [] for name in self._calibrated}
+        self._scores: dict[str, list[float]] = {name: [] for name in recipe.calibrations}
         self._windows = 0
         self._found: dict[str, list[Drift]] = {}
 
@@ -100,6 +101,12 @@ class LineWatch:
             self._scores[name].append(score)
         if len(self._ids) == self._window:
             self._compare()
+
+    @cached_property
+    def _calibrated(self) -> Mapping[str, NDArray[np.float64]]:
+        # When the first window is full: exact arithmetic on every image of a large calibration
+        # takes a while, and short runs come to nothing.
+        return _passing(self._recipe)
 
     def _compare(self) -> None:
         self._windows += 1
