@@ -230,9 +230,8 @@ def main() -> None:
             (folder / f"{args.only}.json").write_text(json.dumps(steps[args.only]()))
             return
         found = {}
-        for (
-            step
-        ) in steps:  # each in a process of its own: nothing that one holds counts for another
+        # Each in a process of its own: nothing that one holds counts for another.
+        for step in steps:
             command = [sys.executable, "-m", "benchmarks.coreset", *sys.argv[1:]]
             subprocess.run([*command, "--cache", str(folder), "--only", step], check=True)
             found[step] = json.loads((folder / f"{step}.json").read_text())
