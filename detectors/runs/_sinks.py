@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._overlays import render_overlay
 from clipvet.detectors.records._files import read_records
 from clipvet.detectors.records._ids import file_stem
-from clipvet.detectors.records._records import HeatmapFacts, Record
+from clipvet.detectors.records._records import CombinedFacts, HeatmapFacts, Record
 from clipvet.detectors.runs._sqlite import write_sqlite
 
 __all__ = ["HeatmapFiles", "HeatmapMode", "TableFormat", "check_format", "write_table"]
@@ -126,7 +126,8 @@ _COLUMNS: dict[str, type] = {
     "reasons": str, "detector": str, "version": str, "task": str, "query": str, "score": float,
     "p_value": float, "threshold": float, "threshold_origin": str, "detection_status": str,
     "detection_verdict": str, "regions": int, "heatmap": str, "overlay": str, "method": str,
-    "error": str,
+    "error": str, "combination": str, "combined_value": float, "combined_p_value": float,
+    "combined_threshold": float, "combined_threshold_origin": str, "combined_terms": str,
 }  # fmt: skip
 
 
@@ -139,17 +140,17 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
         "status": record.status,
         "verdict": record.verdict,
         "reasons": "; ".join(record.reasons),
+        **_combined(record.combined),
     }
     if not record.detections:
         yield image
     for one in record.detections:
-        query = "; ".join(f"{key}: {value}" for key, value in (one.query or {}).items())
         yield {
             **image,
             "detector": one.detector,
             "version": one.version,
             "task": one.task,
-            "query": query or None,
+            "query": _pairs(one.query or {}),
             "score": one.score,
             "p_value": one.p_value,
             "threshold": one.threshold.value if one.threshold else None,
@@ -162,6 +163,23 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
             "method": one.details.get("method"),
             "error": one.error,
         }
+
+
+def _combined(combined: CombinedFacts | None) -> dict[str, Any]:
+    if combined is None:
+        return {}
+    return {
+        "combination": combined.combination,
+        "combined_value": combined.value,
+        "combined_p_value": combined.p_value,
+        "combined_threshold": combined.threshold.value,
+        "combined_threshold_origin": combined.threshold.origin,
+        "combined_terms": _pairs(combined.terms),
+    }
+
+
+def _pairs(named: Mapping[str, object]) -> str | None:
+    return "; ".join(f"{name}: {value}" for name, value in named.items()) or None
 
 
 def _write_csv(file: BinaryIO, rows: Iterator[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from clipvet.detectors.errors import UnfitEnvironment
-from clipvet.detectors.records._records import DetectionRecord, Record
+from clipvet.detectors.records._records import CombinedFacts, DetectionRecord, Record
 
 __all__ = ["SQL_SCHEMA", "write_sqlite"]
 
@@ -26,6 +26,11 @@ CREATE TABLE images (
     status TEXT NOT NULL,             -- ok, unreadable, unsupported, refused
     verdict TEXT,                     -- pass, flag, abstain, error; NULL: not judged
     reasons TEXT NOT NULL,            -- JSON list
+    combination TEXT,                 -- any, all, weighted; NULL: detectors were not combined
+    combined_value REAL, combined_p_value REAL,
+    combined_threshold REAL, combined_threshold_origin TEXT,
+    combined_threshold_rate REAL, combined_threshold_n INTEGER,
+    combined_terms TEXT,              -- JSON: detector -> its part of the value
     bundle TEXT, bundle_sha256 TEXT, provider TEXT
 );
 CREATE TABLE detections (
@@ -97,12 +102,28 @@ def _insert_image(database: sqlite3.Connection, record: Record) -> None:
         status=record.status,
         verdict=record.verdict,
         reasons=_json(record.reasons),
+        **_combined(record.combined),
         bundle=runtime.bundle if runtime else None,
         bundle_sha256=runtime.bundle_sha256 if runtime else None,
         provider=runtime.provider if runtime else None,
     )
     for one in record.detections:
         _insert_detection(database, row, one)
+
+
+def _combined(combined: CombinedFacts | None) -> dict[str, object]:
+    if combined is None:
+        return {}
+    return {
+        "combination": combined.combination,
+        "combined_value": combined.value,
+        "combined_p_value": combined.p_value,
+        "combined_threshold": combined.threshold.value,
+        "combined_threshold_origin": combined.threshold.origin,
+        "combined_threshold_rate": combined.threshold.rate,
+        "combined_threshold_n": combined.threshold.n,
+        "combined_terms": _json(combined.terms),
+    }
 
 
 def _insert_detection(database: sqlite3.Connection, image: int, one: DetectionRecord) -> None:

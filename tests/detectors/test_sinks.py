@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 from PIL import Image
 
 from clipvet.detectors import (
+    CombinedFacts,
     DetectionRecord,
     Heatmap,
     HeatmapMode,
     ImageFacts,
     MissingDependency,
     Record,
+    ThresholdFacts,
     UnfitEnvironment,
     write_records,
 )
@@ -95,10 +98,18 @@ def records(folder: Path) -> None:
     one = DetectionRecord(
         detector="energy", version="1", task="anomaly", score=-0.5, details={"method": "@SUM(A1)"}
     )
+    together = CombinedFacts(
+        combination="all",
+        value=-0.25,
+        p_value=0.5,
+        threshold=ThresholdFacts(value=1.5, origin="+24 good images", rate=0.04, n=24),
+        terms={"energy": -0.25, "vim": 2},
+    )
+    danger = ImageFacts(id="=cmd|'/c calc'!A0/x,y.png")
     write_records(
         folder / "records.jsonl",
         [
-            Record(image=ImageFacts(id="=cmd|'/c calc'!A0/x,y.png"), detections=(one, one)),
+            Record(image=danger, detections=(one, one), combined=together),
             Record(image=ImageFacts(id="r/b.png"), status="refused", reasons=("+16 bits", "b")),
         ],
     )
@@ -115,6 +126,22 @@ def test_csv_holds_a_row_a_detection_and_no_formula(tmp_path: Path) -> None:
     assert rows[0]["method"] == "'@SUM(A1)"
     assert rows[2]["reasons"] == "'+16 bits; b"
     assert rows[2]["detector"] == ""
+    assert [(row["combination"], row["combined_value"]) for row in rows] == [
+        ("all", "-0.25"), ("all", "-0.25"), ("", ""),
+    ]  # fmt: skip
+    assert (rows[0]["combined_p_value"], rows[0]["combined_threshold"]) == ("0.5", "1.5")
+    assert rows[0]["combined_threshold_origin"] == "'+24 good images"
+    assert rows[0]["combined_terms"] == "energy: -0.25; vim: 2.0"
+
+
+def test_the_page_tells_every_column_in_order(tmp_path: Path) -> None:
+    records(tmp_path)
+    path = write_table(tmp_path, "csv")
+    assert path is not None
+    (header, *_) = path.read_text(encoding="utf-8").splitlines()
+    page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
+    section = page.partition("## csv and parquet")[2].partition("\n## ")[0]
+    assert re.findall(r"`([a-z0-9_]+)`", section) == header.split(",")
 
 
 def test_jsonl_needs_no_table(tmp_path: Path) -> None:
@@ -132,3 +159,5 @@ def test_parquet_says_what_to_install_or_is_written(tmp_path: Path) -> None:
     table = importlib.import_module("pyarrow.parquet").read_table(path)
     assert table.column("score").to_pylist() == [-0.5, -0.5, None]
     assert table.column("status").to_pylist() == ["ok", "ok", "refused"]
+    assert table.column("combined_threshold").to_pylist() == [1.5, 1.5, None]
+    assert table.column("combined_terms").to_pylist()[1:] == ["energy: -0.25; vim: 2.0", None]

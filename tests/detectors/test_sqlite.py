@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clipvet.detectors import (
+    CombinedFacts,
     DetectionRecord,
     HeatmapFacts,
     ImageFacts,
@@ -31,10 +32,15 @@ BAD = DetectionRecord(
     threshold=ThresholdFacts(value=2.0, origin="26 good images", rate=0.05, n=26),
     heatmap=HeatmapFacts(file="heatmaps/a.npz", grid=(1, 1), box=(0, 0, 1, 1)),
 )  # fmt: skip
+TOGETHER = CombinedFacts(
+    combination="weighted", value=3.5, p_value=0.04, terms={"energy": 3.0, "vim": 4.0},
+    threshold=ThresholdFacts(value=3.0, origin="24 good images", rate=0.04, n=24),
+)  # fmt: skip
 RECORDS = [
     Record(
         image=ImageFacts(id="r/a'; DROP TABLE images; --.png", width=40, height=30, size=2**40),
-        verdict="flag", detections=(BAD, BAD.model_copy(update={"score": 0.1, "regions": ()})),
+        verdict="flag", combined=TOGETHER,
+        detections=(BAD, BAD.model_copy(update={"score": 0.1, "regions": ()})),
         runtime=RuntimeFacts(bundle="mini", bundle_sha256="0" * 64, provider="CPU", batch=8),
     ),
     Record(image=ImageFacts(id="r/ü.png"), status="unreadable", verdict="error", reasons=("cut",)),
@@ -59,6 +65,13 @@ def test_every_fact_is_where_it_belongs(database: sqlite3.Connection) -> None:
     )  # fmt: skip
     assert (unreadable["status"], json.loads(unreadable["reasons"])) == ("unreadable", ["cut"])
     assert unreadable["sha256"] is None
+    assert (bad["combination"], bad["combined_value"], bad["combined_p_value"]) == (
+        "weighted", 3.5, 0.04,
+    )  # fmt: skip
+    assert (bad["combined_threshold"], bad["combined_threshold_origin"]) == (3.0, "24 good images")
+    assert (bad["combined_threshold_rate"], bad["combined_threshold_n"]) == (0.04, 24)
+    assert json.loads(bad["combined_terms"]) == TOGETHER.terms
+    assert {unreadable[name] for name in bad.keys() if name.startswith("combin")} == {None}  # noqa: SIM118 - a row yields values
     first, second = database.execute("SELECT * FROM detections ORDER BY id").fetchall()
     assert first["image_id"] == second["image_id"] == bad["id"]
     assert (first["score"], first["p_value"], first["verdict"]) == (2.5, 0.01, "flag")
