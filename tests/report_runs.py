@@ -13,23 +13,29 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipvet.detectors import (
+    Calibration,
+    Combination,
     CombinedFacts,
     DetectionRecord,
+    DetectorSpec,
     Heatmap,
     HeatmapFacts,
     ImageFacts,
+    Recipe,
     Record,
     RegionFacts,
     ThresholdFacts,
     render_overlay,
     write_records,
 )
+from clipvet.detectors.recipes._recipe import BoundBundle
 from clipvet.detectors.records._ids import record_id
 from tests.runs import picture
 
 SIZE = (80, 60)
 RANGE = (0.0, 1.0)
 THRESHOLD = ThresholdFacts(value=0.5, origin="split-conformal on 99 images", rate=0.05, n=99)
+BUNDLE = BoundBundle(name="mini", id="mini", sha256="a" * 64, preprocessing_sha256="b" * 64)
 
 
 class HandMade:
@@ -137,6 +143,24 @@ class HandMade:
         if overlay:
             drawn = render_overlay(pixels, heatmap, low=0.0, high=1.0)
             Image.fromarray(drawn).save(self.folder / f"overlays/{stem}.png")
+
+
+def recipe_of_two(folder: Path, combination: Combination) -> Recipe:
+    """A recipe of ``winclip`` and ``vim``, calibrated on 60 good images that were never there."""
+    rng = np.random.default_rng(4)
+    images = tuple(f"good/{number:02d}.png" for number in range(60))
+    Recipe(
+        specs=(DetectorSpec(id="winclip"), DetectorSpec(id="vim")),
+        bundles=(BUNDLE,),
+        calibrations={
+            name: Calibration(images=images, scores=rng.normal(0.4, 0.1, 60))
+            for name in ("winclip", "vim")
+        },
+        rate=0.1,
+        combination=combination,
+        provider="CPUExecutionProvider",
+    ).save(folder)
+    return Recipe.load(folder)
 
 
 def data_of(page: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

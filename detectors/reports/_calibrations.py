@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clipvet.detectors.errors import RecipeError, UsageError
-from clipvet.detectors.recipes._calibration import Calibration
+from clipvet.detectors.recipes._combination import float_not_above
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.reports._facts import RunFacts
 
@@ -19,12 +22,15 @@ class Calibrations:
     """What is known of good images.
 
     Attributes:
-        of: detector -> its scores of held-out good images.
+        of: detector -> its scores of held-out good images; float64 [n].
+        together: what all that could flag gave together, on those that calibrated it; float64
+            [n]. None without two such detectors.
         spans: detector -> lowest and highest score that pictures show.
         note: one sentence for the reader; says why there are none, if there are none.
     """
 
-    of: Mapping[str, Calibration] = field(default_factory=dict)
+    of: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    together: NDArray[np.float64] | None = None
     spans: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     note: str
 
@@ -62,8 +68,11 @@ def calibrations_of(facts: RunFacts, folder: Path | None) -> Calibrations:
 def _of(recipe: Recipe, words: str) -> Calibrations:
     counts = sorted({calibration.n for calibration in recipe.calibrations.values()})
     spans = {spec.id: recipe.heatmap_range(spec.id) for spec in recipe.specs}
+    joint = recipe.flagging
+    several = len(joint.statistic.usual) > 1
     return Calibrations(
-        of=recipe.calibrations,
+        of={name: calibration.scores for name, calibration in recipe.calibrations.items()},
+        together=np.array([float_not_above(s) for s in joint.values]) if several else None,
         spans={name: span for name, span in spans.items() if span is not None},
         note=f"Scores are shown against those of {' or '.join(map(str, counts))} good images that "
         f"recipe {recipe.sha256[:12]} held out{words}.",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.records._records import Verdict
-from clipvet.detectors.reports._index import Index
 
 __all__ = ["Histogram", "histogram"]
 
@@ -25,9 +23,9 @@ class Histogram:
 
     Attributes:
         low, high: outer edges of the bins.
-        run: verdict of the detector ("none" without one) -> images of the run in each bin.
+        run: verdict ("none" without one) -> images of the run in each bin.
         good: held-out good images in each bin; None without a calibration.
-        thresholds: of this detector.
+        thresholds: above which a score is flagged.
     """
 
     low: float
@@ -47,21 +45,34 @@ class Histogram:
         }
 
 
-def histogram(index: Index, column: int, calibration: Calibration | None) -> Histogram | None:
-    """The scores of one detector; None if it gave none."""
-    found = list(index.scores(column))
+def histogram(
+    judged: Iterable[tuple[float, Verdict | None]],
+    *,
+    good: NDArray[np.float64] | None,
+    thresholds: Sequence[float],
+) -> Histogram | None:
+    """Count scores.
+
+    Args:
+        judged: scores of the run with their verdicts.
+        good: scores of the calibration, if it is known.
+        thresholds: to be in reach of the bins.
+
+    Returns:
+        None if there is no score.
+    """
+    found = list(judged)
     if not found:
         return None
     scores = np.array([score for score, _ in found])
-    thresholds = tuple(facts.value for number, facts in index.thresholds if number == column)
-    good = np.empty(0) if calibration is None else calibration.scores
-    low, high = _edges(np.concatenate([scores, good, np.array(thresholds)]))
+    known = np.empty(0) if good is None else good
+    edges = _edges(np.concatenate([scores, known, np.array(thresholds)]))
     return Histogram(
-        low=low,
-        high=high,
-        run=_by_verdict(scores, [verdict for _, verdict in found], (low, high)),
-        good=None if calibration is None else _counts(good, (low, high)),
-        thresholds=thresholds,
+        low=edges[0],
+        high=edges[1],
+        run=_by_verdict(scores, [verdict for _, verdict in found], edges),
+        good=None if good is None else _counts(good, edges),
+        thresholds=tuple(thresholds),
     )
 
 

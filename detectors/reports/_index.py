@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from clipvet.detectors.errors import UsageError
+from clipvet.detectors.recipes._combination import Combination
 from clipvet.detectors.records._records import (
     CombinedFacts,
     DetectionRecord,
@@ -52,9 +53,9 @@ class Row:
         cells: column -> what that detector said.
         text: reasons and errors, for searching.
         sensitive: a safety detector did not pass it.
-        combined: statistic of all detectors that could flag, if it gave the verdict.
-        decided_by: column of the detector that made that statistic what it is; without one, of
-            the detector that ranks the image highest, among those that gave it its verdict.
+        combined: statistic of all detectors that could flag.
+        decided_by: column of the detector that made that statistic what it is, if it gave the
+            verdict; else of the detector that ranks the image highest, among those that did.
     """
 
     offset: int
@@ -66,6 +67,11 @@ class Row:
     sensitive: bool
     combined: float | None = None
     decided_by: int | None = None
+
+    @property
+    def deciding(self) -> float | None:
+        """The statistic, if it gave the verdict: a gate that abstains has not asked it."""
+        return self.combined if self.verdict in ("flag", "pass") else None
 
 
 @dataclass(kw_only=True)
@@ -91,12 +97,14 @@ class Index:
         rows: worst first.
         columns: detectors, in the order of their first word.
         thresholds: all that occur, with their column; None is that of a combination.
+        combination: how detectors are combined, and which ones; None if they are not.
         lost_lines: lines of the file that are no records.
     """
 
     rows: list[Row] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
     thresholds: list[tuple[int | None, ThresholdFacts]] = field(default_factory=list)
+    combination: tuple[Combination, tuple[str, ...]] | None = None
     lost_lines: int = 0
 
     def column(self, detector: str) -> int:
@@ -113,6 +121,10 @@ class Index:
             cell = row.cells.get(column)
             if cell is not None and cell.score is not None:
                 yield cell.score, cell.verdict
+
+    def combined(self) -> Iterator[tuple[float, Verdict | None]]:
+        """Statistics of all detectors that could flag, with the verdict on the image."""
+        return ((row.combined, row.verdict) for row in self.rows if row.combined is not None)
 
 
 def read_index(path: Path, masker: Masker) -> Index:
@@ -163,14 +175,9 @@ def _row(record: Record, offset: int, index: Index, masker: Masker) -> Row:
     together = record.combined
     if together is not None:
         _remember(None, together.threshold, index)
-    # A gate that abstains, or a detector that failed, has not asked the combination.
-    decides = together if record.verdict in ("flag", "pass") else None
-    if decides is not None and decides.combination == "weighted":
-        for number, cell in cells.items():
-            if index.columns[number].id in decides.terms:  # judged together with the others only
-                cells[number] = replace(cell, verdict=record.verdict)
+        index.combination = (together.combination, tuple(together.terms))
     texts = [*record.reasons, *(one.error for one in record.detections if one.error)]
-    return Row(
+    row = Row(
         offset=offset,
         id=record.image.id,
         status=record.status,
@@ -178,9 +185,15 @@ def _row(record: Record, offset: int, index: Index, masker: Masker) -> Row:
         cells=cells,
         text=masker.text("; ".join(dict.fromkeys(texts)))[:_LONGEST_TEXT],
         sensitive=any(one.task == "safety" and one.verdict != "pass" for one in record.detections),
-        combined=None if decides is None else decides.value,
-        decided_by=None if decides is None else _strongest(decides, index),
+        combined=None if together is None else together.value,
     )
+    if together is not None and row.deciding is not None:
+        row.decided_by = _strongest(together, index)
+        if together.combination == "weighted":
+            for number, cell in cells.items():
+                if index.columns[number].id in together.terms:  # judged with the others only
+                    cells[number] = replace(cell, verdict=record.verdict)
+    return row
 
 
 def _strongest(combined: CombinedFacts, index: Index) -> int | None:
@@ -223,7 +236,7 @@ def _badness(cell: Cell) -> tuple[int, float]:
 
 def _sort(index: Index) -> None:
     """By verdict, then by the rank of the image in what gave it: a detector, or all together."""
-    together = sorted(row.combined for row in index.rows if row.combined is not None)
+    together = sorted(row.deciding for row in index.rows if row.deciding is not None)
     ranks = [_ranks(index, column) for column in range(len(index.columns))]
 
     def share(row: Row, number: int) -> float:
@@ -231,8 +244,8 @@ def _sort(index: Index) -> None:
         return 0.0 if score is None else _rank(score, ranks[number])
 
     def badness(row: Row) -> tuple[int, float, str]:
-        if row.combined is not None:
-            rank = _rank(row.combined, together)
+        if row.deciding is not None:
+            rank = _rank(row.deciding, together)
         else:
             rank = 0.0 if row.decided_by is None else share(row, row.decided_by)
         return _ORDER.index(row.verdict), -rank, row.id

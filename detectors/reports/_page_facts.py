@@ -48,6 +48,7 @@ def page_facts(
             "columns": [
                 _column(index, number, calibrations) for number in range(len(index.columns))
             ],
+            "together": _together(index, calibrations),
             "thresholds": [one.model_dump() for _, one in index.thresholds],
             "rows": [_row(row) for row in index.rows],
             "colours": base64.b64encode(colours().tobytes()).decode(),
@@ -69,7 +70,11 @@ def _notes(facts: RunFacts, index: Index) -> list[str]:
 
 def _column(index: Index, number: int, calibrations: Calibrations) -> dict[str, Any]:
     column = index.columns[number]
-    counts = histogram(index, number, calibrations.of.get(column.id))
+    counts = histogram(
+        index.scores(number),
+        good=calibrations.of.get(column.id),
+        thresholds=_thresholds(index, number),
+    )
     return {
         "id": column.id,
         "version": column.version,
@@ -77,6 +82,20 @@ def _column(index: Index, number: int, calibrations: Calibrations) -> dict[str, 
         "span": column.span,
         "histogram": None if counts is None else counts.to_json(),
     }
+
+
+def _together(index: Index, calibrations: Calibrations) -> dict[str, Any] | None:
+    counts = histogram(
+        index.combined(), good=calibrations.together, thresholds=_thresholds(index, None)
+    )
+    if counts is None or index.combination is None:
+        return None
+    combination, detectors = index.combination
+    return {"combination": combination, "detectors": detectors, "histogram": counts.to_json()}
+
+
+def _thresholds(index: Index, column: int | None) -> list[float]:
+    return [facts.value for number, facts in index.thresholds if number == column]
 
 
 def _row(row: Row) -> list[Any]:

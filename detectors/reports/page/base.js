@@ -3,6 +3,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WORDS = { flag: "flagged", abstain: "abstained", error: "error", none: "not judged", pass: "passed" };
 const byId = (id) => document.getElementById(id);
 const json = (id) => JSON.parse(byId(id).textContent);
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const plural = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 
 function element(name, attributes = {}, ...children) {

@@ -1,4 +1,5 @@
 // Histograms: of a run by verdict, and of one score beside those of good images.
+// What they are of: { id, unit, histogram }, a detector or all of them together.
 const PLOT = { width: 480, height: 100 };
 
 function bars(counts, most, base = null) {
@@ -35,7 +36,7 @@ function upright(value, histogram, name) {
   return drawing("line", { x1: x, x2: x, y1: 0, y2: PLOT.height, class: name, "vector-effect": "non-scaling-stroke" });
 }
 
-function plot(label, shapes, histogram) {
+function plot(label, shapes, { unit, histogram }) {
   const svg = drawing(
     "svg",
     { viewBox: `0 0 ${PLOT.width} ${PLOT.height}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
@@ -43,7 +44,7 @@ function plot(label, shapes, histogram) {
     ...histogram.thresholds.map((value) => upright(value, histogram, "threshold")),
   );
   const axis = element("div", { class: "axis" },
-    element("span", {}, number(histogram.low, 3)), element("span", {}, "score"),
+    element("span", {}, number(histogram.low, 3)), element("span", {}, unit),
     element("span", {}, number(histogram.high, 3)));
   return element("figure", {}, element("div", { class: "chart" }, svg), axis);
 }
@@ -52,8 +53,8 @@ function keyEntry(mark, text, verdict = null) {
   return element("span", { "data-verdict": verdict }, element("i", { class: mark }), text);
 }
 
-function runChart(column) {
-  const histogram = column.histogram;
+function runChart(subject) {
+  const { id, unit, histogram } = subject;
   const verdicts = Object.keys(histogram.run);
   const totals = histogram.run[verdicts[0]].map((_, i) =>
     verdicts.reduce((sum, verdict) => sum + histogram.run[verdict][i], 0));
@@ -63,23 +64,23 @@ function runChart(column) {
   const shapes = order.flatMap((verdict) => rectangles(bars(histogram.run[verdict], most, base), verdict));
   if (histogram.good) shapes.push(outline(histogram.good, Math.max(...histogram.good)));
   const sum = (counts) => counts.reduce((a, b) => a + b, 0);
-  const figure = plot(`Histogram of the scores of ${column.id}`, shapes, histogram);
+  const figure = plot(`Histogram of the ${unit}s of ${id}`, shapes, subject);
   figure.append(element("figcaption", { class: "key" },
     ...order.map((verdict) => keyEntry("", `${WORDS[verdict]} ${sum(histogram.run[verdict])}`, verdict)),
-    histogram.good ? keyEntry("line", `shape of ${sum(histogram.good)} good scores`) : null,
+    histogram.good ? keyEntry("line", `shape of ${plural(sum(histogram.good), "good image")}`) : null,
     histogram.thresholds.length ? keyEntry("dash", `threshold ${histogram.thresholds.map((t) => number(t)).join(", ")}`) : null,
   ));
   return figure;
 }
 
-function scoreChart(column, score) {
-  const histogram = column.histogram;
+function scoreChart(subject, score) {
+  const { id, unit, histogram } = subject;
   const counts = histogram.good || Object.values(histogram.run).reduce((a, b) => a.map((n, i) => n + b[i]));
   const n = counts.reduce((a, b) => a + b, 0);
-  const what = histogram.good ? `${n} held-out good images` : `the ${plural(n, "score")} of this run`;
+  const what = histogram.good ? `${n} held-out good images` : `the ${plural(n, unit)} of this run`;
   const shapes = rectangles(bars(counts, Math.max(...counts) * 1.05), "goodfill");
   shapes.push(upright(score, histogram, "here"));
-  const figure = plot(`Score ${number(score)} of ${column.id} beside ${what}`, shapes, histogram);
+  const figure = plot(`${capital(unit)} ${number(score)} of ${id} beside ${what}`, shapes, subject);
   figure.append(element("figcaption", { class: "key" },
     keyEntry("here", "this image"), keyEntry("goodbox", what),
     histogram.thresholds.length ? keyEntry("dash", "threshold") : null));

@@ -124,6 +124,7 @@ function combinedFinding(combined) {
       element("h3", {}, "Together", element("span", { class: "quiet" }, ` ${how}`))),
     element("p", {}, element("span", { class: "big" }, number(combined.value)),
       element("span", { class: "quiet" }, `  p = ${number(combined.p, 3)}`)),
+    scoreChart(together, combined.value),
     element("p", { class: "quiet" }, thresholdWords(combined.threshold)),
     element("table", {},
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "detector"),

@@ -5,6 +5,8 @@ const rows = report.rows.map(([id, verdict, status, cells, text, sensitive, deci
   id, verdict: verdict || "none", status, cells, text, sensitive: Boolean(sensitive), decidedBy, number,
   searched: `${id}\n${text}`.toLowerCase(),
 }));
+for (const column of report.columns) column.unit = "score";
+const together = report.together && { ...report.together, id: "all together", unit: "statistic" };
 const table = colourTable(report.colours);
 const state = {
   verdict: "all", detector: "", order: "worst", search: "", onlyMarked: false, reveal: false,

@@ -15,11 +15,15 @@ function showTiles() {
 
 function showCharts() {
   const made = report.columns.filter((column) => column.histogram).map((column) =>
-    element("div", { class: "chart-card" },
-      element("div", { class: "chart-head" }, element("h3", {}, column.id),
-        element("span", { class: "quiet" }, `${column.task}, version ${column.version}`)),
-      runChart(column)));
+    chartCard(column.id, `${column.task}, version ${column.version}`, column));
+  if (together) made.unshift(chartCard("Together", `${together.detectors.join(", ")}: ${TOGETHER[together.combination][0]}`, together));
   byId("charts").replaceChildren(...made);
+}
+
+function chartCard(title, about, subject) {
+  return element("div", { class: "chart-card" },
+    element("div", { class: "chart-head" }, element("h3", {}, title), element("span", { class: "quiet" }, about)),
+    runChart(subject));
 }
 
 function failures() {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from clipvet.detectors import Heatmap, ThresholdFacts, write_records, write_report
-from tests.report_runs import HandMade
+from tests.report_runs import HandMade, recipe_of_two
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -338,6 +338,10 @@ def test_detectors_together_and_no_promise(chrome: Chrome, tmp_path: Path) -> No
             terms={"winclip": 1.0, "vim": part},
         )
     page = Page(chrome, write_report(made.write()).page)
+    assert page.texts(".chart-head h3") == ["Together", "winclip", "vim", "fooling"]
+    assert page.texts(".chart-head .quiet")[0] == "winclip, vim: weighted p-values"
+    (key, *_) = page.texts(".chart-card figcaption")
+    assert key == "passed 1\nflagged 1\nthreshold 1.5"
     assert page.names() == ["images/b.png", "images/a.png"]
     assert page.find(".card .score").text == "vim 0.4"
     page.click("#cards .card:first-child .open")
@@ -358,6 +362,34 @@ def test_detectors_together_and_no_promise(chrome: Chrome, tmp_path: Path) -> No
     assert "0.7" in page.find("[aria-label='Detectors together'] .big").text
     page.click("#detail-close")
     page.choose("#order", "highest winclip")
+    assert complaints(chrome) == []
+
+
+def test_what_is_given_together_beside_its_calibration(chrome: Chrome, tmp_path: Path) -> None:
+    recipe = recipe_of_two(tmp_path / "line3", "any")
+    made = HandMade(tmp_path / "x")
+    threshold = ThresholdFacts(value=2.5, origin="30 good images", rate=0.1, n=30)
+    for name, value, verdict in (("a.png", 1.0, "pass"), ("b.png", 6.0, "flag")):
+        made.add(name, 0.5, verdict=verdict)
+        made.also(detector="vim", score=0.4)
+        terms = {"winclip": value, "vim": 0.1}
+        made.together(value, threshold, combination="any", terms=terms)
+    folder = made.write(configuration={"recipe": recipe.sha256})
+    page = Page(chrome, write_report(folder, recipe=tmp_path / "line3").page)
+    card = page.find(".chart-card:first-child")
+    assert card.text.startswith("Together\nwinclip, vim: any of them is enough")
+    assert "shape of 30 good images" in card.text
+    drawn = "return document.querySelector('.chart-card path.good').getBBox().width"
+    assert page.js(drawn) == 480
+    page.click("#cards .card:first-child .open")
+    chart = page.find("[aria-label='Detectors together'] svg")
+    assert chart.get_attribute("aria-label") == (
+        "Statistic 6 of all together beside 30 held-out good images"
+    )
+    here, limit = page.js(
+        "return [...document.querySelectorAll('.combined line')].map((l) => l.x1.baseVal.value)"
+    )
+    assert here > limit
     assert complaints(chrome) == []
 
 

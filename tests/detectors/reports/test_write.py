@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from clipvet.detectors import (
+    Combination,
     Heatmap,
     Recipe,
     RecipeError,
@@ -28,7 +29,7 @@ from clipvet.detectors import (
     thumbnail,
     write_report,
 )
-from tests.report_runs import RANGE, THRESHOLD, HandMade, data_of
+from tests.report_runs import RANGE, THRESHOLD, HandMade, data_of, recipe_of_two
 
 RECIPE = Path(__file__).parents[3] / "sample_data" / "recipe"
 
@@ -125,6 +126,43 @@ def test_several_detectors_rank_by_what_they_give_together(made: HandMade) -> No
     threshold = report["thresholds"][combined["threshold"]]
     assert (threshold["value"], threshold["rate"]) == (1.5, None)
     assert "no false-alarm promise" in threshold["origin"]
+
+
+@pytest.mark.parametrize("combination", ["any", "all", "weighted"])
+def test_what_detectors_give_together_beside_what_calibrated_it(
+    made: HandMade, tmp_path: Path, combination: Combination
+) -> None:
+    recipe = recipe_of_two(tmp_path / "line3", combination)
+    threshold = ThresholdFacts(value=2.0, origin="30 good images", rate=0.1, n=30)
+    values = {"flag": [2.5, 40.0], "pass": [0.5, 1.0, 2.0], "abstain": [3.0]}
+    for verdict, found in values.items():
+        for number, value in enumerate(found):
+            made.add(f"{verdict}{number}.png", 0.5, verdict=verdict)
+            made.also(detector="vim", score=0.4)
+            terms = {"winclip": value, "vim": value}
+            made.together(value, threshold, combination=combination, terms=terms)
+    made.add("alone.png", 0.5)  # vim gave no score
+    folder = made.write(configuration={"recipe": recipe.sha256})
+    report, _ = data_of(write_report(folder, recipe=tmp_path / "line3").page)
+    together = report["together"]
+    assert (together["combination"], together["detectors"]) == (combination, ["winclip", "vim"])
+    histogram = together["histogram"]
+    counts = {name: sum(bins) for name, bins in histogram["run"].items()}
+    assert counts == {name: len(found) for name, found in values.items()}
+    # The second half of the held-out images calibrates the statistic.
+    assert sum(histogram["good"]) == len(recipe.flagging.values) == 30
+    assert histogram["thresholds"] == [2.0]
+    known = [float(value) for value in recipe.flagging.values]
+    assert histogram["low"] < min(known) < max(known) < 40 < histogram["high"]
+    bin_of = [
+        int(48 * (v - histogram["low"]) / (histogram["high"] - histogram["low"])) for v in known
+    ]
+    assert histogram["good"] == [bin_of.count(place) for place in range(48)]
+
+
+def test_without_two_detectors_there_is_nothing_together(made: HandMade) -> None:
+    report, _ = data_of(write_report(with_recipe(made)).page)
+    assert report["together"] is None
 
 
 def test_with_all_the_least_part_decides(made: HandMade) -> None:
