@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clipvet.detectors import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,8 +52,8 @@ def print_evaluation(summary: EvalSummary, console: Console | None = None) -> No
 def _head(console: Console, found: Evaluation, seconds: float) -> None:
     counts = found.images
     defects, masks = sum(counts.defects.values()), sum(counts.masks.values())
-    types = _count(len(counts.defects), "type")
-    parts = [f"[bold]{counts.good} good, {defects} defective images[/] of {types}"]
+    types = counted(len(counts.defects), "type")
+    parts = [f"[bold]{counts.good} good, {counted(defects, 'defective image')}[/] of {types}"]
     parts.append(f"{masks} with a mask")
     if counts.unreadable:
         parts.append(f"[yellow]{counts.unreadable} unreadable[/]")
@@ -106,7 +108,7 @@ def _images(console: Console, detector: DetectorEvaluation) -> None:
     if table.rows:
         console.print(table)
     if detector.unscored:
-        _line(console, "[dim]-[/]", f"{_count(detector.unscored, 'image')} without a score")
+        _line(console, "[dim]-[/]", f"{counted(detector.unscored, 'image')} without a score")
 
 
 def _pixels(console: Console, detector: DetectorEvaluation) -> None:
@@ -139,7 +141,8 @@ def _sentences(found: Evaluation) -> Iterator[str]:
         yield "AUPRO: 8-connected regions, up to a false positive rate of 0.3"
     drawn = found.bootstrap
     if drawn.draws:
-        spans = f"95 % intervals: bootstrap over images, {drawn.draws} draws, seed {drawn.seed}"
+        draws = counted(drawn.draws, "draw")
+        spans = f"95 % intervals: bootstrap over images, {draws}, seed {drawn.seed}"
         yield f"{spans}; of verdicts Clopper-Pearson" if found.good is not None else spans
     lost = found.images.unreadable or any(one.unscored for one in found.detectors)
     if lost:
@@ -149,7 +152,7 @@ def _sentences(found: Evaluation) -> Iterator[str]:
 def _failures(console: Console, found: Evaluation) -> None:
     if not found.failures:
         return
-    console.print(f"[yellow]{_count(len(found.failures), 'failure')}[/], first of them:")
+    console.print(f"[yellow]{counted(len(found.failures), 'failure')}[/], first of them:")
     for failure in found.failures[:_FAILURES_SHOWN]:
         known = failure.image.rpartition("/")[2] in failure.reason
         text = failure.reason if known else f"{failure.image}: {failure.reason}"
@@ -184,7 +187,3 @@ def _line(console: Console, mark: str, text: str) -> None:
     grid = Table.grid(padding=(0, 1))
     grid.add_row(mark, text)
     console.print(grid, highlight=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

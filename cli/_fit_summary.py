@@ -46,7 +46,9 @@ def print_fit_summary(summary: FitSummary) -> None:
     if recipe.validation is not None:
         _validation(recipe.validation)
     if recipe.probes:
-        _say("probes", f"{len(recipe.probes)} of the images are copied into the recipe")
+        probes = len(recipe.probes)
+        are = "is" if probes == 1 else "are"
+        _say("probes", f"{probes} of the images {are} copied into the recipe")
     for warning in summary.warnings:
         _say("note", warning)
     _say("next", f"detect run IMAGES --recipe {shlex.quote(str(summary.out))}")

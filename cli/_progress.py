@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from clipvet.detectors import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -105,11 +107,10 @@ def _lines() -> Show:
         if now - last < _LINE_EVERY_S and not finished:
             return
         last = now
-        of_total = f" of {progress.total}" if progress.total is not None else ""
-        stream.write(
-            f"{progress.done}{of_total} images, {progress.flagged} flagged, "
-            f"{progress.failed} failed\n"
-        )
+        images = counted(progress.done, "image")
+        if progress.total is not None:
+            images = f"{progress.done} of {counted(progress.total, 'image')}"
+        stream.write(f"{images}, {progress.flagged} flagged, {progress.failed} failed\n")
         stream.flush()
 
     return show

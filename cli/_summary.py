@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from clipvet.detectors import counted
+
 if TYPE_CHECKING:
     from clipvet.detectors import Host, RunSummary, SetSummary, WorstImage
 
@@ -55,7 +57,7 @@ def _counts(console: Console, summary: RunSummary) -> None:
     rate = f", {new / max(summary.seconds, 1e-9):.1f} images/s" if new else ""
     resumed = f" ({summary.resumed} from before)" if summary.resumed else ""
     console.print(
-        f"[bold]{_count(tally.images, 'image')}[/]{resumed}: {', '.join(parts) or 'none found'}"
+        f"[bold]{counted(tally.images, 'image')}[/]{resumed}: {', '.join(parts) or 'none found'}"
         f"   [dim]{summary.seconds:.1f} s{rate}, {escape(summary.provider)}[/]",
         highlight=False,
     )
@@ -87,7 +89,7 @@ def _row(image: WorstImage, *, judged: bool) -> list[str]:
 def _failures(console: Console, summary: RunSummary) -> None:
     tally = summary.tally
     if tally.failures:
-        console.print(f"[yellow]{_count(tally.failed, 'image')} failed[/], first of them:")
+        console.print(f"[yellow]{counted(tally.failed, 'image')} failed[/], first of them:")
         for image, reason in tally.failures[:5]:
             text = reason if image.rpartition("/")[2] in reason else f"{image}: {reason}"
             console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
@@ -100,11 +102,11 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
     notes = []
     if tally.scored and not tally.judged:
         notes.append(
-            f"{_count(tally.scored, 'image')} scored, none judged: fit a recipe with "
+            f"{counted(tally.scored, 'image')} scored, none judged: fit a recipe with "
             "`detect fit GOOD/ --out RECIPE`"
         )
     for detector, count in tally.not_applicable.items():
-        notes.append(f"{detector} did not apply to {_count(count, 'image')}: its query is missing")
+        notes.append(f"{detector} did not apply to {counted(count, 'image')}: its query is missing")
     notes += [_sets(one) for one in summary.sets]
     if recipe is None and summary.object in (None, "object") and tally.scored:
         notes.append('detectors were told to expect an "object": say what it is with --object')
@@ -116,7 +118,7 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
         passed_over = ", ".join(f"{count} {why}" for why, count in sorted(summary.ignored.items()))
         notes.append(f"passed over: {passed_over}")
     if host.failures:
-        failed = _count(len(host.failures), "plugin failure")
+        failed = counted(len(host.failures), "plugin failure")
         notes.append(f"{failed}: see detect plugins list")
     for note in notes:
         line = Table.grid(padding=(0, 1))
@@ -129,7 +131,7 @@ def _sets(found: SetSummary) -> str:
     if found.error is not None:
         return found.error
     parts = [
-        f"{_count(count, 'group')} of {kind} images ({found.images[kind]})"
+        f"{counted(count, 'group')} of {kind} images ({found.images[kind]})"
         for kind, count in sorted(found.groups.items())
     ]
     return f"{found.detector}: {', '.join(parts) or 'no groups of images'}"
@@ -150,7 +152,3 @@ def _where(console: Console, summary: RunSummary) -> None:
         if place is not None:
             path = escape(shlex.quote(str(place)))
             console.print(f"{name:>{width}}  [bold]{path}[/]", highlight=False, soft_wrap=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -83,7 +83,7 @@ def check(
     ] = None,
 ) -> None:
     """Run the checks that every detector must pass; exits 3 if one fails."""
-    from clipvet.detectors import Host
+    from clipvet.detectors import Host, counted
     from clipvet.detectors.testing import check_detector
 
     host = Host.load()
@@ -94,7 +94,7 @@ def check(
             typer.echo(f"      promised: {outcome.promise}")
             typer.echo(f"      found: {outcome.message}")
     failed = sum(outcome.message is not None for outcome in outcomes)
-    typer.echo(f"{name}: {len(outcomes)} checks, {failed} failed")
+    typer.echo(f"{name}: {counted(len(outcomes), 'check')}, {failed} failed")
     if failed:
         raise typer.Exit(3)
 

@@ -44,16 +44,16 @@ def report(  # noqa: PLR0917 - Typer makes options of them
 
     Exits 0, whatever the run has flagged.
     """  # fmt: skip
-    from clipvet.detectors import write_report
+    from clipvet.detectors import counted, write_report
 
     summary = write_report(run, out=out, folder=folder, recipe=recipe, blur=blur, workers=workers)
     if quiet:
         return
-    plural = "" if summary.images == 1 else "s"
     typer.echo(
-        f"{summary.images} image{plural}, {summary.bytes / 1e6:.1f} MB, {summary.seconds:.1f} s"
+        f"{counted(summary.images, 'image')}, {summary.bytes / 1e6:.1f} MB, {summary.seconds:.1f} s"
     )
     if summary.missing:
-        typer.echo(f"  note    {summary.missing} originals are gone or have changed")
+        gone = "is gone or has changed" if summary.missing == 1 else "are gone or have changed"
+        typer.echo(f"  note    {counted(summary.missing, 'original')} {gone}")
     typer.echo(f"  note    {summary.note}")
     typer.echo(f"  report  {shlex.quote(str(summary.page))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from clipvet.detectors._arithmetic import top_mean, unit_rows
 from clipvet.detectors._artefact import Artefact, BundleIdentity, check_free
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import (
     Batch,
     Context,
@@ -214,6 +215,7 @@ __all__ = [
     "WorstImage",
     "apply_mask",
     "check_free",
+    "counted",
     "describe_detector",
     "evaluate",
     "examine",

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from onnx import TensorProto, helper
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.clip import Bundle, Device, default_cache_folder, open_session
 from clipvet.detectors.errors import ClipvetError, MissingDependency, ProviderUnavailable
 from clipvet.detectors.host._host import Host
@@ -66,7 +67,7 @@ def _versions() -> Iterator[Finding]:
     yield Finding(
         "versions",
         "system",
-        f"{system}, {len(os.sched_getaffinity(0))} usable cores",
+        f"{system}, {counted(len(os.sched_getaffinity(0)), 'usable core')}",
         "ok" if tested else "note",
         "" if tested else "clipvet is tested on Linux x86-64 only",
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._doctor import Finding
 from clipvet.detectors._inspector import Inspector
 from clipvet.detectors.clip import Device
@@ -53,15 +54,17 @@ def _findings(inspector: Inspector, host: Host) -> Iterator[Finding]:
 
 def _told(shift: Shift, recipe: Recipe) -> Finding:
     name = shift.detector
-    images = f"{shift.probes} probe{'s' if shift.probes > 1 else ''}"
+    score = f"{counted(shift.probes, 'probe')} {'scores' if shift.probes == 1 else 'score'}"
     if shift.largest == 0:
-        return Finding(_SECTION, name, f"{images} score the same, bit for bit")
+        return Finding(_SECTION, name, f"{score} the same, bit for bit")
     if math.isinf(shift.largest):
         advice = "detect run on the recipe's probes shows why"
         return Finding(_SECTION, name, "gives no score for a probe", "bad", advice)
-    value = f"{images} score up to {shift.largest:.2g} otherwise than when the recipe was fitted"
+    value = f"{score} up to {shift.largest:.2g} otherwise than when the recipe was fitted"
     if shift.holds:
         n = recipe.calibrations[name].n
-        return Finding(_SECTION, name, value, "ok", f"none of {n} good images changes its verdict")
+        return Finding(
+            _SECTION, name, value, "ok", f"none of {counted(n, 'good image')} changes its verdict"
+        )
     advice = "its thresholds do not hold on this machine: fit the recipe here"
     return Finding(_SECTION, name, value, "bad", advice)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import Batch, Detector, Score
 from clipvet.detectors.engine._capture import captured
 from clipvet.detectors.errors import DetectorError, QueryMissing
@@ -85,10 +86,8 @@ class GuardedDetector:
             with captured(self.name):
                 answers = self.detector.score(batch)
             if not isinstance(answers, (list, tuple)) or len(answers) != len(batch):
-                given = len(answers) if isinstance(answers, (list, tuple)) else type(answers)
-                return Failure(
-                    "error", f"{self.name}: returned {given} results for {len(batch)} views"
-                )
+                given, asked = _given(answers, "result"), counted(len(batch), "view")
+                return Failure("error", f"{self.name}: returned {given} for {asked}")
             return [
                 self._checked(answer, len(queries) if self.detector.queries else 1)
                 for answer, queries in zip(answers, batch.queries, strict=True)
@@ -103,8 +102,8 @@ class GuardedDetector:
 
     def _checked(self, answer: Any, expected: int) -> list[Score] | Failure:
         if not isinstance(answer, (list, tuple)) or len(answer) != expected:
-            given = len(answer) if isinstance(answer, (list, tuple)) else type(answer).__name__
-            return Failure("error", f"{self.name}: returned {given} scores for {expected} queries")
+            given, asked = _given(answer, "score"), counted(expected, "query", "queries")
+            return Failure("error", f"{self.name}: returned {given} for {asked}")
         try:
             return [_sound(score) for score in answer]
         except (TypeError, ValueError) as error:
@@ -159,6 +158,12 @@ def one_line(error: BaseException) -> str:
 def _utf8(text: str) -> str:
     """File names may hold bytes that are no text; a record cannot."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _given(answer: Any, noun: str) -> str:
+    """How many there are; of something else, its type."""
+    listed = isinstance(answer, (list, tuple))
+    return counted(len(answer), noun) if listed else type(answer).__name__
 
 
 def _sound(score: Any) -> Score:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.engine._engine import FeatureRuntime
 from clipvet.detectors.errors import DetectorError, MissingDependency
@@ -216,7 +217,9 @@ def _broken_promise(good: Decisions, recipe: Recipe) -> list[str]:
     luck = promise_p_value(count, n, rate=flagging.rate, calibrated=flagging.n)
     if luck > _UNLIKELY:
         return []
-    flagged = f"{count} of {n} good images are flagged, with {percent(flagging.rate)} promised"
+    are = "is" if count == 1 else "are"
+    images = f"{count} of {counted(n, 'good image')}"
+    flagged = f"{images} {are} flagged, with {percent(flagging.rate)} promised"
     why = "these good images differ from those that the recipe was fitted on"
     return [f"{flagged}: {why} (p = {luck:.2g})"]
 
@@ -242,17 +245,19 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
     fitted_on = frozenset() if recipe is None else _fitted_on(recipe)
     if seen := [one.record.image.id for one in images if one.record.image.sha256 in fitted_on]:
         more = f", and {len(seen) - _NAMED} more" if len(seen) > _NAMED else ""
+        are = "is" if len(seen) == 1 else "are"
         notes.append(
-            f"{len(seen)} of these images are among those that the recipe was fitted on "
+            f"{len(seen)} of these images {are} among those that the recipe was fitted on "
             f"({', '.join(seen[:_NAMED])}{more}): what is measured on them is better than it will "
             "be, so test on others"
         )
     state = json.loads((out / "run.json").read_text("utf-8", errors="surrogateescape"))
     learned = {line.rpartition(" ")[2] for line in state["configuration"]["references"]}
     if known := len(learned & hashes):
+        are = "is a reference" if known == 1 else "are references"
         notes.append(
-            f"{known} of these images are references that detectors learned from: metrics are "
-            "better than they will be, so test on others"
+            f"{known} of these images {are} that "
+            "detectors learned from: metrics are better than they will be, so test on others"
         )
     return notes
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import is_candidate
 from clipvet.detectors.sources._walk import Walk
@@ -211,7 +212,9 @@ def _loose(folder: Path, takes: Callable[[Path], bool]) -> int:
 def _notes(layout: _Layout, takes: Callable[[Path], bool]) -> list[str]:
     notes = []
     if loose := _loose(layout.root, takes):
-        notes.append(f"{loose} images beside the folders of {layout.root} have no label: left out")
+        have = "has" if loose == 1 else "have"
+        beside = f"{counted(loose, 'image')} beside the folders of {layout.root}"
+        notes.append(f"{beside} {have} no label: left out")
     if (layout.root / "train").is_dir():
         notes.append(f"{layout.root / 'train'} is not tested")
     return notes

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.recipes._combination import JointCalibration, float_not_above
 from clipvet.detectors.recipes._good_images import GoodImage
@@ -107,16 +108,18 @@ def choose_cut(
     choosing, measuring = good_parts(joint, rule, bad)
     if rule.recall is None:
         cut = _max_f1(choosing, wrong)
-        origin = f"largest F1 on {len(wrong)} bad and {len(choosing)} held-out good images"
+        origin = (
+            f"largest F1 on {len(wrong)} bad and {counted(len(choosing), 'held-out good image')}"
+        )
     else:
         cut = _below(sorted(wrong)[-math.ceil(rule.recall * len(wrong))])
-        origin = f"recall {float(rule.recall):g} on {len(wrong)} bad images"
+        origin = f"recall {float(rule.recall):g} on {counted(len(wrong), 'bad image')}"
     flagged = sum(value > cut for value in measuring)
     together = joint.statistic.together()
     return joint.cut_at(
         cut,
-        f"{origin}{together}: no false-alarm promise, it flags {flagged} of {len(measuring)} "
-        "held-out good images",
+        f"{origin}{together}: no false-alarm promise, it flags {flagged} of "
+        f"{counted(len(measuring), 'held-out good image')}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.clip import BundleInfo
 from clipvet.detectors.errors import RecipeError
 
@@ -18,7 +19,8 @@ def compare_bundles(recipe: Recipe, given: Sequence[BundleInfo], provider: str |
     """Warnings of another provider; RecipeError for another bundle. See :meth:`Recipe.check`."""
     if len(given) < len(recipe.bundles):
         raise RecipeError(
-            f"the recipe was fitted on {len(recipe.bundles)} bundles, this run has {len(given)}"
+            f"the recipe was fitted on {counted(len(recipe.bundles), 'bundle')}, this run has "
+            f"{len(given)}"
         )
     for bound, info in zip(recipe.bundles, given, strict=False):
         if info.sha256 != bound.sha256:

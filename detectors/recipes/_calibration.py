@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import UsageError
 
 if TYPE_CHECKING:
@@ -92,8 +93,16 @@ class Calibration:
     @property
     def counted(self) -> str:
         """What ``n`` counts, in words."""
-        grouped = self.audit is not None and self.audit.group_by
-        return "groups of good images" if grouped else "good images"
+        return "groups of good images" if self._grouped else "good images"
+
+    @property
+    def unit(self) -> str:
+        """One of them."""
+        return "group of good images" if self._grouped else "good image"
+
+    @property
+    def _grouped(self) -> bool:
+        return self.audit is not None and bool(self.audit.group_by)
 
     @cached_property
     def scores_(self) -> NDArray[np.float64]:
@@ -154,9 +163,9 @@ def rank(n: int, rate: float, confidence: float | None = None) -> int:
         sure = "" if confidence is None else f" with confidence {percent(confidence)}"
         other = f"at least 1/{n + 1}" if confidence is None else "higher, or less confidence"
         raise UsageError(
-            f"a false-alarm rate of {percent(rate)}{sure} cannot be promised from {n} held-out "
-            f"good images: it takes at least {images_needed(rate, confidence)}, or a rate of "
-            f"{other}"
+            f"a false-alarm rate of {percent(rate)}{sure} cannot be promised from "
+            f"{counted(n, 'held-out good image')}: it takes at least "
+            f"{images_needed(rate, confidence)}, or a rate of {other}"
         )
     least = max(math.ceil((n + 1) * (1 - _exact(rate))), 1)
     return least if confidence is None else max(least, _confident_rank(n, rate, confidence))
@@ -201,7 +210,7 @@ def strictest_rate(
     loosest = RATES[-1]
     sure = "" if confidence is None else f" with confidence {percent(confidence)}"
     raise UsageError(
-        f"{n} held-out good images cannot promise any false-alarm rate of "
+        f"{counted(n, 'held-out good image')} cannot promise any false-alarm rate of "
         f"{percent(loosest)} or less{sure}: give at least {images_needed(loosest, confidence)}"
     )
 

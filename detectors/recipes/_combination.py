@@ -30,6 +30,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.recipes._calibration import (
     Calibration,
@@ -144,8 +145,9 @@ def calibrate_jointly(
     values = tuple(statistic.of(dict(zip(names, row, strict=True))) for row in rows)
     cut = sorted(values)[place - 1]
     sure = "" if confidence is None else f", with confidence {percent(confidence)}"
+    images = counted(n, f"held-out {several[0].unit}", f"held-out {several[0].counted}")
     origin = (
-        f"split-conformal on {n} held-out {several[0].counted}{statistic.together()}: "
+        f"split-conformal on {images}{statistic.together()}: "
         f"at most {percent(rate)} of {several[0].counted} {outcome}{sure}"
     )
     return JointCalibration(

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import Query
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._merging import PlannedFrame
@@ -172,9 +173,10 @@ def out_of_world(scored: Sequence[ScoredImage], *, what: str = "held-out") -> li
     for (bundle, detector), images in silenced.items():
         together.setdefault((bundle, images), []).append(detector)
     return [
-        f"on {images} of {len(scored)} {what} good images {_abstain(sorted(names))}, because they "
-        f"are not surely inside of the world of bundle {bundle}: that comes on top of every "
-        f"promised rate; take a pretrained bundle, or leave {' and '.join(sorted(names))} out"
+        f"on {images} of {counted(len(scored), f'{what} good image')} {_abstain(sorted(names))}, "
+        f"because {'it is' if images == 1 else 'they are'} not surely inside of the world of "
+        f"bundle {bundle}: that comes on top of every promised rate; take a pretrained bundle, or "
+        f"leave {' and '.join(sorted(names))} out"
         for (bundle, images), names in together.items()
     ]
 

@@ -169,8 +169,11 @@ def _notes(recipe: Recipe, rule: ThresholdRule | None) -> list[str]:
     if chose + measured == len(recipe.bad):
         note = f"{chose} bad images chose the threshold, the {measured} others measure it"
     else:
+        same = "bad image chose the threshold and measures it"
+        if chose > 1:
+            same = f"{chose} bad images chose the threshold and measure it"
         note = (
-            f"the same {chose} bad images chose the threshold and measure it: the recall is "
+            f"the same {same}: the recall is "
             "flattering; with 20 or more, one half would choose and the other measure"
         )
     notes = [note]

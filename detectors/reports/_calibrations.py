@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.recipes._combination import float_not_above
 from clipvet.detectors.recipes._recipe import Recipe
@@ -66,7 +67,8 @@ def calibrations_of(facts: RunFacts, folder: Path | None) -> Calibrations:
 
 
 def _of(recipe: Recipe, words: str) -> Calibrations:
-    counts = sorted({calibration.n for calibration in recipe.calibrations.values()})
+    *others, last = sorted({calibration.n for calibration in recipe.calibrations.values()})
+    counts = " or ".join([*map(str, others), counted(last, "good image")])
     spans = {spec.id: recipe.heatmap_range(spec.id) for spec in recipe.specs}
     joint = recipe.flagging
     several = len(joint.statistic.usual) > 1
@@ -74,7 +76,7 @@ def _of(recipe: Recipe, words: str) -> Calibrations:
         of={name: calibration.scores for name, calibration in recipe.calibrations.items()},
         together=np.array([float_not_above(s) for s in joint.values]) if several else None,
         spans={name: span for name, span in spans.items() if span is not None},
-        note=f"Scores are shown against those of {' or '.join(map(str, counts))} good images that "
+        note=f"Scores are shown against those of {counts} that "
         f"recipe {recipe.sha256[:12]} held out{words}.",
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.records._records import CombinedFacts, DetectionRecord, Record
@@ -97,7 +98,7 @@ class EntryMaker:
     def _image_facts(self, record: Record) -> list[list[str]]:
         image, runtime = record.image, record.runtime
         size = None if image.width is None else f"{image.width} x {image.height} px"
-        depth = None if image.bit_depth is None else f"{image.bit_depth} bits"
+        depth = None if image.bit_depth is None else counted(image.bit_depth, "bit")
         facts = {
             "size": ", ".join(word for word in (size, depth, image.policy) if word),
             "decoding": "; ".join(image.notes),

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
@@ -212,8 +213,9 @@ class RunReport:
         if questions is None or len(self._asked) == len(questions.images):
             return []
         left = [image for i, image in enumerate(questions.images) if i not in self._asked]
-        counts = f"{len(left)} of {len(questions.images)} questions were not asked"
-        return [f"{counts}: this run has no image {left[0]}"]
+        asked = f"{len(left)} of {counted(len(questions.images), 'question')}"
+        were = "was" if len(left) == 1 else "were"
+        return [f"{asked} {were} not asked: this run has no image {left[0]}"]
 
 
 def _versions() -> dict[str, str]:

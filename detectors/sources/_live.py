@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors.records._ids import escaped
 from clipvet.detectors.sources._capture import CAMERA, Sampling, open_capture
 from clipvet.detectors.sources._source import Source
@@ -93,7 +94,7 @@ class _Shot:
     def notes(self) -> tuple[str, ...]:
         notes = [f"at {self.at.isoformat(timespec='milliseconds')}"]
         if self.dropped:
-            notes.append(f"{self.dropped} frames dropped before it")
+            notes.append(f"{counted(self.dropped, 'frame')} dropped before it")
         if self.reconnected:
             notes.append("first frame after the stream broke")
         return tuple(notes)
@@ -130,12 +131,13 @@ class _Grabber(threading.Thread):
         reason = "cannot be opened: check that it is there and not in use"
         while True:
             if self._stream():
-                failures, reason = 0, f"broke after {self._grabbed} frames"
+                failures, reason = 0, f"broke after {counted(self._grabbed, 'frame')}"
             if failures == live.reconnect or self._stopped.is_set():
                 break
             self._stopped.wait(min(30.0, live.first_wait * 2**failures))
             failures += 1
-        tries = f" and did not come back in {live.reconnect} attempts" if live.reconnect else ""
+        tries = counted(live.reconnect, "attempt")
+        tries = f" and did not come back in {tries}" if live.reconnect else ""
         with self._change:
             self.ended = reason + tries
             self._change.notify_all()

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import ImageGroup
 from clipvet.detectors.errors import ArtefactMissing
 from clipvet.detectors.testing._subject import Subject, same_scores
@@ -73,7 +74,7 @@ def groups_are_of_the_images(subject: Subject) -> None:
             places = [int(place) for place in group.members]
             assert places, "a group is empty"
             outside = [place for place in places if not 0 <= place < len(store)]
-            assert not outside, f"places {outside} of a store of {len(store)} images"
+            assert not outside, f"places {outside} of a store of {counted(len(store), 'image')}"
 
 
 LEARNING_CHECKS = (unfitted_says_so, fit_streams_and_repeats, save_load_round_trip)

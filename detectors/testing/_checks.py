@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import Score
 from clipvet.detectors.host._validation import detector_problems
 from clipvet.detectors.testing._leaks import no_leaks
@@ -71,12 +72,16 @@ def one_score_per_query(subject: Subject) -> None:
         batch = subject.batch(repeats=repeats)
         result = subject.ready().score(batch)
         assert isinstance(result, list), f"score() gave {type(result).__name__}, not a list"
-        assert len(result) == len(batch), f"{len(result)} lists for {len(batch)} views"
+        assert len(result) == len(batch), (
+            f"{counted(len(result), 'list')} for {counted(len(batch), 'view')}"
+        )
         expected = repeats if subject.cls.queries else 1
         for view, scores in enumerate(result):
             assert isinstance(scores, list), f"view {view}: not a list of Score"
             assert all(isinstance(score, Score) for score in scores), f"view {view}: not a Score"
-            assert len(scores) == expected, f"view {view}: {len(scores)} scores, not {expected}"
+            assert len(scores) == expected, (
+                f"view {view}: {counted(len(scores), 'score')}, not {expected}"
+            )
 
 
 def values_are_finite(subject: Subject) -> None:

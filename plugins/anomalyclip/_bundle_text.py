@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import UsageError, unit_rows
+from clipvet.detectors import UsageError, counted, unit_rows
 from clipvet.detectors.clip import Bundle, open_session
 from clipvet.plugins.anomalyclip._learned import Learned
 
@@ -48,8 +48,8 @@ def learned_from(
     depth, length, width = vectors.deep.shape
     if depth > layers:
         raise UsageError(
-            f"the prompts have deep tokens for {depth} text blocks, bundle {bundle.manifest.name} "
-            f"can take {layers}: use the bundle that they were made for"
+            f"the prompts have deep tokens for {counted(depth, 'text block')}, bundle "
+            f"{bundle.manifest.name} can take {layers}: use the bundle that they were made for"
         )
     deep = np.zeros((1, layers, length, width), dtype=np.float32)
     # The original keeps them in half precision on every device (section 2, step 8).
@@ -101,8 +101,8 @@ def assemble(
     end = np.array([count + len(ids) for ids in suffixes], dtype=np.int64)
     if end.max() >= text.context_length:
         raise UsageError(
-            f"{count} context tokens do not fit the {text.context_length} places of bundle "
-            f"{bundle.manifest.name}: take at most "
+            f"{counted(count, 'context token')} and a name do not fit the {text.context_length} "
+            f"places of bundle {bundle.manifest.name}: take at most "
             f"{text.context_length - 1 - max(len(ids) for ids in suffixes)}"
         )
     tokens = np.tile(table[text.padding], (2, int(end.max()) + 1, 1))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from clipvet.detectors import UsageError, read_frame, unit_rows
+from clipvet.detectors import UsageError, counted, read_frame, unit_rows
 from clipvet.detectors.clip import Bundle, Device, Runtime
 from clipvet.plugins.anomalyclip._bundle_text import (
     PromptVectors,
@@ -118,8 +118,8 @@ def train_prompts(
         )
     if config.deep_tokens > config.context_tokens:
         raise UsageError(
-            f"{config.deep_tokens} deep tokens would overwrite more than the "
-            f"{config.context_tokens} context tokens: take fewer"
+            f"{counted(config.deep_tokens, 'deep token')} would overwrite more than the "
+            f"{counted(config.context_tokens, 'context token')}: take fewer"
         )
     generator = torch.Generator().manual_seed(config.seed)
     layers = min(config.deep_layers, bundle.manifest.text.layers - 1)
@@ -129,7 +129,7 @@ def train_prompts(
     start = PromptVectors(context=context, deep=deep)
     frame, end = assemble(bundle, context)  # a wrong size shows before the pictures are encoded
     with _encoded(bundle, pictures, scratch, device) as examples:
-        progress(f"{len(pictures)} pictures encoded")
+        progress(f"{counted(len(pictures), 'picture')} encoded")
         prompts = _Prompts(bundle, start, frame, end, _torch_device(device))
         losses = _descend(prompts, examples, config, generator=generator, progress=progress)
     defective = sum(picture.mask is not None for picture in pictures)
@@ -137,7 +137,7 @@ def train_prompts(
         bundle,
         prompts.vectors(),
         temperature=TEMPERATURE,
-        origin=f"prompts trained on {len(pictures)} pictures",
+        origin=f"prompts trained on {counted(len(pictures), 'picture')}",
         facts={
             "source": "trained",
             **asdict(config),

@@ -20,6 +20,7 @@ from clipvet.detectors import (
     Score,
     Task,
     UsageError,
+    counted,
     unit_rows,
 )
 from clipvet.plugins.clipn._heads import (
@@ -207,7 +208,7 @@ class Clipn(Detector):
             mined = heads.negatives
             facts.append(
                 f"{len(mined.vectors)} of {mined.words} {mined.source} as negatives in "
-                f"{mined.groups} groups"
+                f"{counted(mined.groups, 'group')}"
             )
         facts += self.options.settings()
         name = _NAMES[self.options.method]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from clipvet.detectors import read_frame, unit_rows
+from clipvet.detectors import counted, read_frame, unit_rows
 from clipvet.detectors.clip import Bundle, Device, Runtime
 from clipvet.plugins.clipn._losses import opposite_semantics, true_and_false
 from clipvet.plugins.clipn._no_tower import LEARNED, NoTower
@@ -97,7 +97,8 @@ def train_no_tower(
     torch.manual_seed(config.seed)
     target = _torch_device(device)
     examples = _encoded(bundle, pairs, device=device, target=target)
-    progress(f"{len(examples.images)} images and {len(examples.yes)} captions encoded")
+    images, captions = len(examples.images), len(examples.yes)
+    progress(f"{counted(images, 'image')} and {counted(captions, 'caption')} encoded")
     tower = TextTower(bundle, bundle.weights("text")).to(target)
     text = bundle.manifest.text
     prompts = nn.Parameter(
@@ -115,7 +116,7 @@ def train_no_tower(
         weights,
         precision=precision,
         facts={
-            "origin": f"no-tower trained on {len(pairs)} image-caption pairs",
+            "origin": f"no-tower trained on {counted(len(pairs), 'image-caption pair')}",
             "prompt_kind": LEARNED,
             "source": "trained",
             **asdict(config),

@@ -19,6 +19,7 @@ from clipvet.detectors import (
     RecipeError,
     Score,
     Task,
+    counted,
 )
 from clipvet.plugins.fooling._classifier import GENUINE, Classifier
 from clipvet.plugins.fooling._genuine import LEAST, Genuine, Sample
@@ -87,7 +88,7 @@ class Fooling(Detector):
             for embedding, view in zip(batch.features["cls_embed"], batch.views, strict=True):
                 sample.offer(embedding, pixel_statistics(view.pixels))
         if sample.seen < LEAST:
-            raise DetectorError(f"{ID}: {sample.seen} good images: give {LEAST} or more")
+            raise DetectorError(f"{ID}: {counted(sample.seen, 'good image')}: give {LEAST} or more")
         self._compare_with(sample.genuine())
         self.artefact_ = None
 
@@ -176,7 +177,7 @@ class Fooling(Detector):
         if self.reference_ is None:
             notes.insert(0, "no genuine images")
             return f"top-k incoherence ({', '.join(notes)})"
-        notes.insert(0, f"{self.reference_.genuine.seen} genuine images")
+        notes.insert(0, counted(self.reference_.genuine.seen, "genuine image"))
         kind = "pixel" if self.options.method == "pixels" else "embedding"
         return f"{kind} statistics ({', '.join(notes)})"
 

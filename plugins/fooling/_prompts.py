@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipvet.detectors import COMMON_WORDS, Context, UsageError, read_words
+from clipvet.detectors import COMMON_WORDS, Context, UsageError, counted, read_words
 from clipvet.plugins.fooling._options import FoolingOptions
 from clipvet.plugins.fooling._statistics import PromptBank
 
@@ -23,6 +23,8 @@ def prompt_bank(options: FoolingOptions, context: Context) -> PromptBank:
         else COMMON_WORDS[context.bundle.vocabulary].nouns
     )
     if len(names) < _LEAST:
-        raise UsageError(f"{options.prompts} holds {len(names)} names: write {_LEAST} or more")
+        raise UsageError(
+            f"{options.prompts} holds {counted(len(names), 'name')}: write {_LEAST} or more"
+        )
     embeddings = context.encode_text([options.template.format(name) for name in names])
     return PromptBank(names, embeddings, top_k=options.top_k)

@@ -17,6 +17,7 @@ from clipvet.detectors import (
     Host,
     UsageError,
     check_free,
+    counted,
     find_images,
     read_frame,
 )
@@ -70,9 +71,8 @@ def train(  # noqa: PLR0917 - Typer makes options of them
         seen = {kind: list(_pictures(paths, runtime)) for kind, paths in files.items()}
         for kind, pictures in seen.items():
             if len(pictures) < _LEAST:
-                raise UsageError(
-                    f"{len(pictures)} usable images in {folders[kind]}: give {_LEAST} or more"
-                )
+                found = counted(len(pictures), "usable image")
+                raise UsageError(f"{found} in {folders[kind]}: give {_LEAST} or more")
         known = seen[GENUINE][::2]
         genuine = Genuine(
             np.stack([embedding for embedding, _ in known]),

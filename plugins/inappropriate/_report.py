@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import RunFacts, UsageError, read_records, thumbnail
+from clipvet.detectors import RunFacts, UsageError, counted, read_records, thumbnail
 from clipvet.plugins.inappropriate._dataset import Criterion, SetSummary, detection_of, summarise
 from clipvet.plugins.inappropriate._page import PAGE
 from clipvet.plugins.inappropriate._rule import ID
@@ -64,9 +64,9 @@ def report(
         raise UsageError(
             f"{target} cannot be written ({error.strerror}): choose another --out"
         ) from error
-    typer.echo(
-        f"{summary.outcomes['flagged']} of {summary.judged} judged images are flagged: {target}"
-    )
+    flagged = summary.outcomes["flagged"]
+    are = "is" if flagged == 1 else "are"
+    typer.echo(f"{flagged} of {counted(summary.judged, 'judged image')} {are} flagged: {target}")
 
 
 def _check_target(target: Path) -> None:

@@ -17,6 +17,7 @@ from clipvet.detectors import (
     Context,
     RecipeError,
     UsageError,
+    counted,
     unit_rows,
 )
 from clipvet.plugins.inappropriate._options import InappropriateOptions
@@ -103,8 +104,7 @@ class Rule:
             f"{ID} runs without class vectors: this is a prompt-pair heuristic and not Q16, which "
             f"takes --artefact {ID}=DIR (detect train {ID}, detect x import-{ID})"
         )
-        count = len(options.pairs)
-        pairs = f"{count} {'own ' * options.own_pairs}pair{'s' * (count > 1)}"
+        pairs = counted(len(options.pairs), "own pair" if options.own_pairs else "pair")
         return cls(
             weights=np.asarray(SCALE * (bad - good).mean(axis=0)),
             method=f"prompt-pair heuristic (not Q16), {pairs}",
@@ -128,4 +128,4 @@ def _origin(facts: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         said = f"Q16 (released vectors, {model})" if model else f"Q16 rule, vectors of {name}"
         return said, {"vectors_sha256": sha256}
     good, bad = int(facts["appropriate"]), int(facts["inappropriate"])
-    return f"Q16 re-trained ({good} appropriate, {bad} inappropriate images)", {}
+    return f"Q16 re-trained ({good} appropriate, {counted(bad, 'inappropriate image')})", {}

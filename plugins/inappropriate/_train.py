@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from clipvet.detectors import Host, UsageError, check_free
+from clipvet.detectors import Host, UsageError, check_free, counted
 from clipvet.plugins.inappropriate._examples import Examples, embed
 from clipvet.plugins.inappropriate._prompts import PAIRS
 from clipvet.plugins.inappropriate._rule import ID, write_vectors
@@ -80,7 +80,9 @@ def train(  # noqa: PLR0917 - Typer makes options of them
 def _check_counts(labels: NDArray[np.bool_]) -> None:
     for count, kind in ((int((~labels).sum()), "--good"), (int(labels.sum()), "--bad")):
         if count < LEAST:
-            raise UsageError(f"{count} usable images in {kind}: give at least {LEAST} of each kind")
+            raise UsageError(
+                f"{counted(count, 'usable image')} in {kind}: give at least {LEAST} of each kind"
+            )
 
 
 def _summary(labels: NDArray[np.bool_], checked: CrossValidation, out: Path) -> list[str]:

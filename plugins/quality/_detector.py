@@ -18,6 +18,7 @@ from clipvet.detectors import (
     ImageGroup,
     Score,
     Task,
+    counted,
 )
 from clipvet.plugins.quality._duplicates import duplicate_groups
 from clipvet.plugins.quality._hashes import fingerprint, perceptual_hash
@@ -107,5 +108,5 @@ class Quality(Detector):
         return Score(value=float(np.float32(deviations[worst])), details=details)
 
     def _method(self, scale: Scale) -> str:
-        learned = f"{scale.images} good images" if scale.images else "unfitted: a fixed scale"
+        learned = counted(scale.images, "good image") if scale.images else "unfitted: a fixed scale"
         return f"worst measure ({', '.join([learned, *self.options.settings()])})"

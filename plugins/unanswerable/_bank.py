@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from clipvet.detectors import Artefact, UsageError, check_free, find_images
+from clipvet.detectors import Artefact, UsageError, check_free, counted, find_images
 from clipvet.plugins.unanswerable._kinds import ID
 from clipvet.plugins.unanswerable._samples import Encoder
 
@@ -39,7 +39,7 @@ def bank(
         unit = np.array(list(encoder.images({str(path): path for path in files}).values()))
     if len(unit) < LEAST:
         raise UsageError(
-            f"{images} holds {len(unit)} usable images: give {LEAST}, better {ADVISED}"
+            f"{images} holds {counted(len(unit), 'usable image')}: give {LEAST}, better {ADVISED}"
         )
     tensors = {
         "mean": unit.mean(axis=0).astype(np.float32),

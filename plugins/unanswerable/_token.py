@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from clipvet.detectors import Artefact, ArtefactMissing, RecipeError, UsageError
+from clipvet.detectors import Artefact, ArtefactMissing, RecipeError, UsageError, counted
 from clipvet.detectors.clip import BundleInfo
 from clipvet.plugins.unanswerable._detector import EMBEDDED
 from clipvet.plugins.unanswerable._kinds import ID, SLOTS
@@ -68,7 +68,8 @@ def token(
     except OSError as error:
         raise UsageError(f"{out} cannot be written ({error})") from error
     typer.echo(
-        f"{out}: {len(tokens)} tokens of width {tokens.shape[1]}, in the order of {questions}"
+        f"{out}: {counted(len(tokens), 'token')} of width {tokens.shape[1]}, "
+        f"in the order of {questions}"
     )
 
 

@@ -98,8 +98,9 @@ def _check_counts(samples: Sequence[Sample]) -> None:
         found = [s for s in few if (s.row.kind == ANSWERABLE) == answerable]
         about = {s.row.image for s in found}
         if len(about) < LEAST_IMAGES:
+            have = "image has" if len(about) == 1 else "images have"
             raise UsageError(
-                f"{len(about)} images have {what} questions with one to {SLOTS} choices: give "
+                f"{len(about)} {have} {what} questions with one to {SLOTS} choices: give "
                 f"{named}, about at least {LEAST_IMAGES} images each"
             )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from clipvet.detectors import counted
 from clipvet.plugins.vim import _scores as scores
 from clipvet.plugins.vim._gaussian import gda, mahalanobis, relative_mahalanobis
 from clipvet.plugins.vim._head import Floats, Head
@@ -79,8 +80,8 @@ def _subspace(
     warnings = []
     if note:
         warnings.append(
-            f"vim: {count} good images for {width} features: D shrinks to {dimension}; give "
-            f"{ENOUGH * width} for the rule of the authors' code"
+            f"vim: {counted(count, 'good image')} for {width} features: D shrinks to {dimension}; "
+            f"give {ENOUGH * width} for the rule of the authors' code"
         )
     gap = values[width - dimension] - values[width - dimension - 1]
     if gap < 1e-6 * values[-1]:

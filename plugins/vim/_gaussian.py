@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from clipvet.detectors import counted
 from clipvet.plugins.vim import _scores as scores
 from clipvet.plugins.vim._head import Floats, Head, log_sum_exp
 from clipvet.plugins.vim._options import VimOptions
@@ -98,13 +99,8 @@ def _whitening(covariance: Floats, statistics: Statistics) -> tuple[Floats, str]
 def _too_few(statistics: Statistics, note: str) -> tuple[str, ...]:
     if not note:
         return ()
-    wanted = ENOUGH * statistics.width
-    return (
-        (
-            f"vim: {statistics.count} good images for {statistics.width} features: {note}; give "
-            f"{wanted} to do without"
-        ),
-    )
+    given, wanted = counted(statistics.count, "good image"), ENOUGH * statistics.width
+    return (f"vim: {given} for {statistics.width} features: {note}; give {wanted} to do without",)
 
 
 def _origin(head: Head | None, statistics: Statistics) -> str:

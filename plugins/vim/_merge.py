@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from clipvet.detectors import Artefact, UsageError, check_free
+from clipvet.detectors import Artefact, UsageError, check_free, counted
 from clipvet.plugins.vim._options import ID
 from clipvet.plugins.vim._statistics import Statistics
 
@@ -31,4 +31,6 @@ def merge(
     merged = reduce(Statistics.merge, (Statistics.of(one) for one in stored))
     out.mkdir(parents=True, exist_ok=True)
     merged.artefact(stored[0].bundle).save(out)
-    typer.echo(f"{out}: {merged.count} good images from {len(shards)} artefacts")
+    typer.echo(
+        f"{out}: {counted(merged.count, 'good image')} from {counted(len(shards), 'artefact')}"
+    )

@@ -21,6 +21,7 @@ from clipvet.detectors import (
     Score,
     Task,
     UsageError,
+    counted,
     top_mean,
     unit_rows,
 )
@@ -197,9 +198,10 @@ class WinClip(Detector):
             for index, view in enumerate(batch.views):
                 images += view.index == 0
                 if images > self.options.max_references:
+                    kept = counted(self.options.max_references, "good image")
                     self.context_.warn(
-                        f"winclip keeps the first {self.options.max_references} good images as "
-                        "references: raise winclip.max_references to keep more"
+                        f"winclip keeps the first {kept} as references: raise "
+                        "winclip.max_references to keep more"
                     )
                     return
                 yield batch, index

@@ -26,7 +26,7 @@ def test_it_exits_0_whatever_was_flagged(detect: Detect, run: Path) -> None:
     done = detect("report", run)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("2 images, ")
-    assert "1 originals are gone or have changed" in done.stdout
+    assert "1 original is gone or has changed" in done.stdout
     assert "it had no recipe" in done.stdout
     assert done.stdout.rstrip().endswith(str(run / "report.html"))
     assert (run / "report.html").is_file()

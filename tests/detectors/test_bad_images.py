@@ -17,7 +17,8 @@ from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._combination import JointCalibration, calibrate_jointly
 from clipvet.detectors.recipes._good_images import GoodImage
 from clipvet.detectors.recipes._tables import BadImage
-from clipvet.detectors.recipes._validation import ValidationRow, wilson
+from clipvet.detectors.recipes._validation import ValidationRow, validate, wilson
+from tests.detectors.test_verdicts import recipe_of
 
 MAX_F1 = ThresholdRule(recall=None)
 
@@ -138,6 +139,14 @@ def test_several_detectors_and_a_chosen_cut() -> None:
     assert joint.thresholds["a"].value == 10.0
     assert joint.thresholds["b"].value == 100.0
     assert ", a and b together: no false-alarm promise" in joint.thresholds["b"].origin
+
+
+def test_one_bad_image_is_told_in_the_singular() -> None:
+    one = [BadImage(image="bad/x.png", kind="bad", scores={"a": 30.0})]
+    recipe = recipe_of({"a": range(20)}, threshold="recall=1", bad=divide(one, MAX_F1))
+    table = validate(recipe, {"bad/x.png": "flag"})
+    assert table.notes[0].startswith("the same bad image chose the threshold and measures it: ")
+    assert table.origin.startswith("recall 1 on 1 bad image: no false-alarm promise, ")
 
 
 def test_kinds_are_sub_folders() -> None:

@@ -132,7 +132,7 @@ def test_a_broken_detector_costs_its_own_scores_only(
     with engine(broken) as again:
         first = again.score(FRAMES[:4], [ask()] * 4)[0][0].error
     if how == "few":  # tried again image by image: none of one view comes back
-        words = "returned 0 results for 1 views"
+        words = "returned 0 results for 1 view"
     assert re.search(words, str(first)), first
     assert capsys.readouterr().out == ""
 

@@ -106,7 +106,7 @@ def test_a_run_asks_each_image_its_questions_and_says_which_were_left(tmp_path: 
         for r in records
     }
     assert asked == {"000.png": [None], "001.png": ["One?", "Two?"], "002.png": [None]}
-    said = "1 of 3 questions were not asked: this run has no image gone.png"
+    said = "1 of 3 questions was not asked: this run has no image gone.png"
     assert said in summary.warnings
     assert said in json.loads((tmp_path / "run/run.json").read_text())["warnings"]
     others = Questions.read(written(tmp_path / "other.jsonl", lines(rows[:1])))

@@ -232,7 +232,7 @@ SPOILED: dict[str, tuple[type[Detector], str, set[str]]] = {
     "options_round_trip": (spoiled(Options=Loose), "unknown option is accepted", set()),
     "options_are_described": (spoiled(Options=Bare), "rate", set()),
     "leaves_nothing_behind": (spoiled(one=leaky), "variable CLIPVET_TEST_LEAK", set()),
-    "one_score_per_query": (spoiled(**ASKED), "1 scores, not 2", set()),
+    "one_score_per_query": (spoiled(**ASKED), "1 score, not 2", set()),
     "values_are_finite": (spoiled(one=scored(value=float("nan"))), "nan", set()),
     "heatmaps_are_maps": (spoiled(one=scored(heatmap=np.zeros((2, 2)))), "float64", set()),
     "heatmaps_lie_on_the_image": (spoiled(one=turned), "most in the lower left", set()),

@@ -77,7 +77,7 @@ function scoreChart(subject, score) {
   const { id, unit, histogram } = subject;
   const counts = histogram.good || Object.values(histogram.run).reduce((a, b) => a.map((n, i) => n + b[i]));
   const n = counts.reduce((a, b) => a + b, 0);
-  const what = histogram.good ? `${n} held-out good images` : `the ${plural(n, unit)} of this run`;
+  const what = histogram.good ? plural(n, "held-out good image") : `the ${plural(n, unit)} of this run`;
   const shapes = rectangles(bars(counts, Math.max(...counts) * 1.05), "goodfill");
   shapes.push(upright(score, histogram, "here"));
   const figure = plot(`${capital(unit)} ${number(score)} of ${id} beside ${what}`, shapes, subject);

@@ -102,7 +102,7 @@ def test_what_has_no_label_is_said(tmp_path: Path) -> None:
     tests = find_test_set(tmp_path)
     assert len(tests.images) == 2
     loose, train = tests.notes
-    assert loose.startswith("1 images beside the folders")
+    assert loose.startswith("1 image beside the folders")
     assert train.endswith("train is not tested")
 
 

@@ -94,7 +94,7 @@ def test_a_stream_is_judged_live_and_its_end_is_a_problem(serve: Serve) -> None:
     assert frame.notes[0].startswith("at 20")
     (problem,) = live.problems
     assert problem.startswith(f"http://127.0.0.1:{port}/line3/main: ")
-    assert "broke after 20 frames and did not come back in 1 attempts" in problem
+    assert "broke after 20 frames and did not come back in 1 attempt" in problem
     assert "secret" not in f"{problem} {got[0].id} {frame.source} {live.labels.roots}"
 
 

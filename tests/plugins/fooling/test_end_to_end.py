@@ -100,7 +100,7 @@ def test_a_recipe_learns_the_users_good_images(tmp_path: Path) -> None:
 def test_own_names(tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("bolt\n" * 3)
-    with pytest.raises(Exception, match="holds 1 names: write 10 or more"):
+    with pytest.raises(Exception, match="holds 1 name: write 10 or more"):
         inspected(NOISE, method="statistics", prompts=str(names))
     words = "bolt bottle gear key lamp leather nut pill screw tile washer wood"
     names.write_text("\n".join(words.split()))
