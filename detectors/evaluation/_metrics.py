@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._intervals import CONFIDENCE, clopper_pearson
 from clipvet.detectors.evaluation._pixels import AUPRO_LIMIT, PixelTable
 from clipvet.detectors.evaluation._ranking import Ranking, trapezoid
 from clipvet.detectors.evaluation._schema import (
@@ -30,7 +31,6 @@ __all__ = [
     "rate",
 ]
 
-CONFIDENCE = 0.95
 _NUMBERS_AT_A_TIME = 1 << 21
 
 _METRICS: dict[str, Callable[[Ranking], NDArray[np.float64]]] = {
@@ -126,11 +126,7 @@ def rate(count: int, n: int) -> Rate | None:
     """A share with its Clopper-Pearson interval; None of nothing."""
     if n == 0:
         return None
-    from scipy.special import betaincinv
-
-    tail = (1.0 - CONFIDENCE) / 2.0
-    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, n - count, 1.0 - tail)) if count < n else 1.0
+    low, high = clopper_pearson(count, n)
     return Rate(count=count, n=n, value=count / n, low=low, high=high)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
+from clipvet.detectors._intervals import clopper_pearson
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.recipes._bad_images import ThresholdRule, good_parts
 from clipvet.detectors.recipes._calibration import percent
@@ -26,7 +25,6 @@ __all__ = [
     "ValidationRow",
     "read_validation",
     "validate",
-    "wilson",
     "write_validation",
 ]
 
@@ -34,7 +32,7 @@ VALIDATION_FILE: Final = "validation.json"
 
 
 class ValidationRow(Table):
-    """Bad images of one kind; recall is flagged / n, with its 95 % interval (Wilson 1927).
+    """Bad images of one kind; recall is flagged / n, with its 95 % interval (Clopper-Pearson).
 
     ``n`` is ``flagged + abstained + missed``. An image that a gate abstained from is not caught.
     """
@@ -52,7 +50,7 @@ class ValidationRow(Table):
     def of(cls, kind: str, verdicts: Sequence[Verdict | None]) -> ValidationRow:
         """Count verdicts."""
         n, flagged = len(verdicts), verdicts.count("flag")
-        low, high = wilson(flagged, n) if n else (None, None)
+        low, high = clopper_pearson(flagged, n) if n else (None, None)
         return cls(
             kind=kind,
             n=n,
@@ -121,17 +119,6 @@ def validate(recipe: Recipe, verdicts: Mapping[str, Verdict | None]) -> Validati
         notes=tuple(_notes(recipe, rule)),
         images=recipe.bad,
     )
-
-
-def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a proportion (Wilson 1927); for n > 0."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / n
-    centre = share + z * z / (2 * n)
-    reach = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low = 0.0 if successes == 0 else (centre - reach) / scale
-    return low, 1.0 if successes == n else (centre + reach) / scale
 
 
 def write_validation(path: Path, validation: Validation) -> None:
