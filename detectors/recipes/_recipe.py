@@ -24,7 +24,7 @@ from typing import Self
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.clip import BundleInfo
-from clipvet.detectors.engine._results import DetectorSpec
+from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
@@ -47,6 +47,7 @@ from clipvet.detectors.recipes._tables import (
     found_name,
 )
 from clipvet.detectors.recipes._validation import Validation, read_validation
+from clipvet.detectors.recipes._verdicts import judge
 from clipvet.detectors.records._records import Verdict
 
 __all__ = ["BoundBundle", "Probe", "Recipe", "check_free"]
@@ -166,11 +167,13 @@ class Recipe:
         )
         return {**self.flagging.thresholds, **abstaining.thresholds}
 
-    def verdict(self, scores: Mapping[str, float]) -> Verdict:
+    def verdict(self, scores: Mapping[str, float]) -> Verdict | None:
         """Of an image with these scores, of every detector, in the world of the bundle."""
-        if any(scores[gate] > self.thresholds[gate].value for gate in self.gates):
-            return "abstain"
-        return "flag" if self.flagging.statistic.of(scores) > self.flagging.cut else "pass"
+        results = [
+            RawResult(detector=name, version="", task="anomaly", value=score)
+            for name, score in scores.items()
+        ]
+        return judge(results, self).verdict
 
     def map_threshold(self, detector: str) -> float | None:
         """Local score from which a region is reported: good maps stay below it at this rate."""

@@ -18,12 +18,10 @@ from clipvet.detectors import (
     Drift,
     FitConfig,
     LineWatch,
-    RawResult,
     Recipe,
     Record,
     RunConfig,
     fit,
-    judge,
     run,
 )
 from clipvet.detectors.records._records import ImageFacts
@@ -103,15 +101,15 @@ def test_what_passed_is_what_the_combination_lets_pass(combination: Any) -> None
         combination=combination,
     )
 
-    def results(row: tuple[float, ...]) -> list[RawResult]:
-        return [
-            RawResult(detector=name, version="1", task="anomaly", value=value)
-            for name, value in zip(scores, row, strict=True)
-        ]
-
-    rows = list(zip(*(values.tolist() for values in scores.values()), strict=True))
-    passed = [judge(results(row), recipe).verdict == "pass" for row in rows]
-    assert passed == [recipe.verdict(dict(zip(scores, row, strict=True))) == "pass" for row in rows]
+    rows = [
+        dict(zip(scores, row, strict=True))
+        for row in zip(*(values.tolist() for values in scores.values()), strict=True)
+    ]
+    joint, limit = recipe.flagging, recipe.thresholds["gate"].value
+    passed = [joint.statistic.of(row) <= joint.cut and row["gate"] <= limit for row in rows]
+    assert [recipe.verdict(row) == "pass" for row in rows] == passed
+    assert {recipe.verdict(row) for row in rows if row["gate"] > limit} == {"abstain"}
+    assert {recipe.verdict(row) for row in rows} == {"pass", "flag", "abstain"}
     assert 0.7 < np.mean(passed) < 0.98
     line = LineWatch(recipe)
     assert all(len(kept) == sum(passed) for kept in line._calibrated.values())
