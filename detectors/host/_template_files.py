@@ -50,7 +50,17 @@ def clipvet_register_detectors(register: Callable[[type[Detector]], None]) -> No
     register($cls)
 ''')
 
-DETECTOR = Template('''\
+_OPTIONS = '''\
+class ${cls}Options(DetectorOptions):
+    """Options of :class:`$cls`."""
+
+    share: float = Field(
+        0.05, gt=0, le=1, description="Share of the patches, the oddest, that the score averages."
+    )
+'''
+
+DETECTOR = Template(
+    '''\
 """The detector: how far the oddest patches of a picture are from its mean patch."""
 
 from __future__ import annotations
@@ -69,13 +79,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 
-class ${cls}Options(DetectorOptions):
-    """Options of :class:`$cls`."""
-
-    share: float = Field(
-        0.05, gt=0, le=1, description="Share of the patches, the oddest, that the score averages."
-    )
-
+'''
+    + _OPTIONS
+    + '''
 
 class $cls(Detector):
     """1 - cosine of the oddest patches to the mean patch of their picture: 0..2."""
@@ -100,9 +106,11 @@ class $cls(Detector):
         heatmap = distances.reshape(self.grid_).astype(np.float32)
         value = top_mean(heatmap, self.options.share)
         return Score(value=value, heatmap=heatmap, details={"method": "odd patch"})
-''')
+'''
+)
 
-LEARNER = Template('''\
+LEARNER = Template(
+    '''\
 """The detector: how far the patches of a picture are from the mean patch of good ones."""
 
 from __future__ import annotations
@@ -126,13 +134,9 @@ from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
 
-class ${cls}Options(DetectorOptions):
-    """Options of :class:`$cls`."""
-
-    share: float = Field(
-        0.05, gt=0, le=1, description="Share of the patches, the oddest, that the score averages."
-    )
-
+'''
+    + _OPTIONS
+    + '''
 
 class $cls(Detector):
     """1 - cosine of the oddest patches to the mean patch of good images: 0..2."""
@@ -172,7 +176,8 @@ class $cls(Detector):
         heatmap = distances.reshape(self.grid_).astype(np.float32)
         value = top_mean(heatmap, self.options.share)
         return Score(value=value, heatmap=heatmap, details={"method": "distance to the mean"})
-''')
+'''
+)
 
 TESTS = Template('''\
 """Every promise of a detector, and one run of the command."""
