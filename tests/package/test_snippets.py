@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from clipvet.detectors import Host
+from clipvet.detectors import Host, RunConfig
+from clipvet.detectors import run as run_images
 from docs._cli_page import commands
 from tests.package._pages import PAGES, ROOT, blocks, command_lines, inline_commands
+from tests.runs import save_video
 
-# What a page may take for granted: an image as an array.
+# What a page may take for granted: an image as an array, and what lies in the folder ``given``.
 GIVEN = (
     "import numpy, PIL.Image; array = pixels = "
     "numpy.asarray(PIL.Image.open('sample_data/parts/defect/wrong_colour/000.jpg'))"
@@ -31,6 +35,23 @@ def runnable(page: Path, *, slow: bool) -> str:
             code = block.code.splitlines()
             lines[block.line - 1 : block.line - 1 + len(code)] = code
     return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the sample recipe, as two pages call it; a video, an archive, a watched folder."""
+    folder = tmp_path_factory.mktemp("given")
+    defects = ROOT / "sample_data" / "parts" / "defect"
+    images = [defects / "wrong_colour" / "000.jpg", defects / "chip" / "000.jpg"]
+    recipe, out = ROOT / "sample_data" / "recipe", folder / "clipvet-runs" / "demo"
+    summary = run_images(RunConfig(sources=images, recipe=recipe, out=out), host=Host.load())
+    assert summary.tally.verdicts == {"flag": 1, "pass": 1}
+    shutil.copytree(out, folder / "shift7")
+    save_video(folder / "clip.mp4", 10)
+    with zipfile.ZipFile(folder / "batch.zip", "w") as archive:
+        archive.write(images[0], "000.jpg")
+    (folder / "in").mkdir()
+    return folder
 
 
 def run(page: Path, code: str, folder: Path, environment: dict[str, str]) -> None:
@@ -64,7 +85,10 @@ def having_code(*, slow: bool) -> list[Path]:
 @pytest.mark.parametrize(
     "page", [p for p in PAGES if runnable(p, slow=False).strip()], ids=identity
 )
-def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_python_of_a_page_runs(
+    page: Path, tmp_path: Path, environment: dict[str, str], given: Path
+) -> None:
+    shutil.copytree(given, tmp_path, dirs_exist_ok=True)
     run(page, runnable(page, slow=False), tmp_path, environment)
 
 
