@@ -150,6 +150,11 @@ def test_labelme_has_a_file_an_image_with_paths_that_lead_there(place: Path) -> 
             assert (points <= (x1, y1)).all()
             assert (shape["shape_type"] == "rectangle") == (len(points) == 2)
             assert shape["label"] == "energy"
+            # What labelme 6.3.1 asks of a shape before it takes a file.
+            assert all(type(number) is float for point in shape["points"] for number in point)
+            assert shape["shape_type"] == "rectangle" or len(points) >= 3
+            assert (shape["flags"], shape["group_id"], shape["mask"]) == ({}, None, None)
+            assert isinstance(shape["description"], str)
 
 
 def test_without_heatmaps_there_are_boxes(place: Path, tmp_path: Path) -> None:
