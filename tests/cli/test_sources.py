@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tests.conftest import Detect
+from tests.rtsp import rtsp_camera
 from tests.runs import save_pictures, save_video
 
 
@@ -80,6 +81,23 @@ def test_a_watched_folder_until_ctrl_c_and_on(
     done = detect(*arguments, "--idle", "0")
     assert done.returncode == 0, done.stderr
     assert ids(done.stdout) == ["in/000.png", "in/005.png", "in/006.png"]
+
+
+def test_an_rtsp_camera_until_it_breaks(detect: Detect, tiny: Path, tmp_path: Path) -> None:
+    with rtsp_camera(10, every_s=0.05, connections=1) as url:
+        done = detect(
+            url, "--reconnect", "0", "--bundle", tiny, "--json", "--heatmaps", "none", "--out", "o"
+        )
+    assert done.returncode == 3, done.stderr
+    named = ids(done.stdout)
+    label = named[0].partition("/")[0]
+    assert label.endswith("-line3")
+    assert named == [f"{label}/{number:06}" for number in range(1, len(named) + 1)]
+    state = json.loads((tmp_path / "o" / "run.json").read_text())
+    dropped = state["ignored"].get("frame dropped for a newer one", 0)
+    assert len(named) + dropped == 10
+    assert state["problems"][0].endswith("/line3: broke after 10 frames")
+    assert "secret" not in done.stdout + done.stderr + json.dumps(state)
 
 
 def test_a_stream_that_is_not_there_is_said_and_is_3(

@@ -25,6 +25,7 @@ from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.sources._live import Live, is_live
 from clipvet.detectors.sources._video import VideoFrame
 from clipvet.detectors.testing import FakeRuntime
+from tests.rtsp import rtsp_camera
 from tests.runs import EVERYTHING, picture
 
 READER = FileReader({}, DecodePolicy())
@@ -96,6 +97,19 @@ def test_a_stream_is_judged_live_and_its_end_is_a_problem(serve: Serve) -> None:
     assert problem.startswith(f"http://127.0.0.1:{port}/line3/main: ")
     assert "broke after 20 frames and did not come back in 1 attempt" in problem
     assert "secret" not in f"{problem} {got[0].id} {frame.source} {live.labels.roots}"
+
+
+def test_an_rtsp_camera_is_read_with_its_password_and_opened_again() -> None:
+    with rtsp_camera(8, connections=2) as url:
+        live = Live(name=url, reconnect=1, first_wait=0.01)
+        got = frames(live)
+    assert len(got) + live.ignored["frame dropped for a newer one"] == 16
+    assert sum("first frame after the stream broke" in one.notes for one in got) == 1
+    assert "/line3: broke after 16 frames and did not come back in 1 attempt" in live.problems[0]
+    assert "secret" not in f"{live.problems} {got[0].id} {live.labels.roots}"
+    last = got[-1].read(READER).pixels.astype(int)
+    assert last.shape == (48, 64, 3)
+    assert abs(last - picture(7, (64, 48)).astype(int)).mean() < 10
 
 
 def test_slow_work_gets_the_newest_frame_and_knows_what_it_missed(serve: Serve) -> None:
