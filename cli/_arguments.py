@@ -11,20 +11,24 @@ from typing import Any, BinaryIO
 
 from clipvet.detectors import (
     DEFAULT_DETECTORS,
+    DecodePolicy,
     DetectorSpec,
     Query,
     Region,
     SourceName,
+    Tiling,
     Watching,
 )
 from clipvet.detectors.errors import UsageError
 
 __all__ = [
+    "decode_policy_from",
     "query_from",
     "refuse",
     "region_from",
     "sources_from",
     "specs_from",
+    "tiling_from",
     "watching_from",
     "weights_from",
 ]
@@ -136,9 +140,23 @@ def query_from(name: str | None, classes: Path | None) -> Query:
     return Query(object=name, classes=tuple(line.strip() for line in lines if line.strip()))
 
 
-def region_from(text: str) -> Region:
+def region_from(text: str | None) -> Region | None:
     """A box or a mask file, from ``--roi``."""
+    if text is None:
+        return None
     return Region.from_mask(text) if Path(text).exists() else Region.parse(text)
+
+
+def tiling_from(tile: int | None, overlap: int) -> Tiling | None:
+    """How images are cut, from ``--tile`` and ``--overlap``."""
+    if tile is None and overlap:
+        raise UsageError("--overlap belongs to --tile N: give both")
+    return None if tile is None else Tiling(tile, overlap)
+
+
+def decode_policy_from(high_bit: str | None) -> DecodePolicy:
+    """What becomes of more than 8 bits, from ``--high-bit``."""
+    return DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit)
 
 
 def weights_from(given: Sequence[str]) -> dict[str, float]:

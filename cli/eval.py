@@ -112,14 +112,17 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
 
     With 95 % intervals, for each defect type; docs/eval.md defines every number.
     """  # fmt: skip
-    from clipvet.cli._arguments import query_from, region_from, specs_from
+    from clipvet.cli._arguments import (
+        decode_policy_from,
+        query_from,
+        region_from,
+        specs_from,
+        tiling_from,
+    )
     from clipvet.cli._eval_table import print_evaluation
     from clipvet.cli._progress import steps_display
-    from clipvet.detectors import DecodePolicy, EvalConfig, Host, Tiling, evaluate
-    from clipvet.detectors.errors import UsageError
+    from clipvet.detectors import EvalConfig, Host, evaluate
 
-    if tile is None and overlap:
-        raise UsageError("--overlap belongs to --tile N: give both")
     config = EvalConfig(
         folder=folder,
         masks=masks,
@@ -129,9 +132,9 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
         bundle=bundle,
         query=query_from(object_, classes),
         references=references,
-        region=None if roi is None else region_from(roi),
-        tiling=None if tile is None else Tiling(tile, overlap),
-        decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
+        region=region_from(roi),
+        tiling=tiling_from(tile, overlap),
+        decode_policy=decode_policy_from(high_bit),
         device=device.value,
         batch_size=batch,
         workers=workers,

@@ -167,25 +167,29 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
 
     Exits 3 if images were left out because they could not be judged; the recipe is written.
     """  # fmt: skip
-    from clipvet.cli._arguments import query_from, refuse, region_from, specs_from, weights_from
+    from clipvet.cli._arguments import (
+        decode_policy_from,
+        query_from,
+        refuse,
+        region_from,
+        specs_from,
+        tiling_from,
+        weights_from,
+    )
     from clipvet.cli._fit_summary import print_fit_summary
     from clipvet.cli._progress import steps_display
     from clipvet.detectors import (
         Accepted,
-        DecodePolicy,
         FitConfig,
         GroupBy,
         Host,
         RefitConfig,
-        Tiling,
         fit_like,
         refit,
     )
     from clipvet.detectors import fit as fit_recipe
     from clipvet.detectors.errors import UsageError
 
-    if tile is None and overlap:
-        raise UsageError("--overlap belongs to --tile N: give both")
     accepted = tuple(Accepted.parse(text) for text in accept or ())
     if recipe is None:
         if learn:
@@ -199,9 +203,9 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
             weights=weights_from(weight or []),
             bundle=bundle,
             query=query_from(object_, classes),
-            region=None if roi is None else region_from(roi),
-            tiling=None if tile is None else Tiling(tile, overlap),
-            decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
+            region=region_from(roi),
+            tiling=tiling_from(tile, overlap),
+            decode_policy=decode_policy_from(high_bit),
             rate=false_alarm,
             confidence=confidence,
             bad=tuple(bad or ()),
@@ -216,9 +220,9 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         given = {
             "--detector": detector, "--gate": gate, "--object": object_, "--classes": classes,
             "--set": settings, "--artefact": artefact, "--bundle": bundle, "--roi": roi,
-            "--tile": tile, "--high-bit": high_bit, "--group-by": group_by, "--weight": weight,
-            "--combine": combine.value != "any", "--confidence": confidence,
-            "--threshold": threshold != "conformal",
+            "--tile": tile, "--overlap": overlap, "--high-bit": high_bit, "--group-by": group_by,
+            "--weight": weight, "--combine": combine.value != "any",
+            "--confidence": confidence, "--threshold": threshold != "conformal",
         }  # fmt: skip
         refuse(given, f"--from fixes it: leave it out, or fit without {recipe}")
         if learn:

@@ -119,20 +119,19 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     An existing run folder of the same configuration is resumed.
     """  # fmt: skip
     from clipvet.cli._arguments import (
+        decode_policy_from,
         query_from,
         region_from,
         sources_from,
         specs_from,
+        tiling_from,
         watching_from,
     )
     from clipvet.cli._progress import progress_display
     from clipvet.cli._summary import print_summary
-    from clipvet.detectors import DecodePolicy, Host, Questions, RunConfig, Sampling, Tiling
+    from clipvet.detectors import Host, Questions, RunConfig, Sampling
     from clipvet.detectors import run as run_images
-    from clipvet.detectors.errors import UsageError
 
-    if tile is None and overlap:
-        raise UsageError("--overlap belongs to --tile N: give both")
     config = RunConfig(
         sources=sources_from(paths or [], files_from, null=null),
         out=out or _new_folder(Path("clipvet-runs")),
@@ -142,9 +141,9 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         query=query_from(object_, classes),
         questions=None if questions is None else Questions.read(questions),
         references=references,
-        region=None if roi is None else region_from(roi),
-        tiling=None if tile is None else Tiling(tile, overlap),
-        decode_policy=DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit),
+        region=region_from(roi),
+        tiling=tiling_from(tile, overlap),
+        decode_policy=decode_policy_from(high_bit),
         device=device.value,
         batch_size=batch,
         workers=workers,

@@ -99,6 +99,7 @@ from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._regions import RegionFormat, write_regions
 from clipvet.detectors.runs._report import Progress
 from clipvet.detectors.runs._run import run
+from clipvet.detectors.runs._scoring_config import ScoringConfig
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, WorstImage
 from clipvet.detectors.sources._capture import Sampling
@@ -195,6 +196,7 @@ __all__ = [
     "RuntimeFacts",
     "Sampling",
     "Score",
+    "ScoringConfig",
     "SetSummary",
     "SourceName",
     "TableFormat",

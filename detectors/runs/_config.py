@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
@@ -11,15 +10,13 @@ from typing import Any, Final
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors._hashing import sha256_of_folder
-from clipvet.detectors.clip import Device
 from clipvet.detectors.engine._engine import Engine
-from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
-from clipvet.detectors.frames._views import Region, Tiling
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._regions import RegionFormat
+from clipvet.detectors.runs._scoring_config import ScoringConfig
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.sources._capture import Sampling
 from clipvet.detectors.sources._given import SourceName, check_watched
@@ -32,29 +29,19 @@ DEFAULT_DETECTORS: Final = ("winclip",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class RunConfig(ScoringConfig):
     """A run over images, wherever they come from.
 
     Attributes:
+        specs, recipe, bundle, query, references, region, tiling, decode_policy, device,
+            batch_size, workers, fresh: see :class:`ScoringConfig`.
         sources: files, folders, ZIP archives and videos; may be a stream of them. A text that is
             no existing path may be a pattern (``parts/**/*.png``), ``camera:0`` or a URL.
         out: the run folder.
-        specs: detectors; empty takes ``DEFAULT_DETECTORS``. Beside a recipe they are scored, too,
-            but the verdict stays that of the recipe's own.
-        recipe: folder of a recipe: it brings detectors, bundle, region, tiling, decode policy
-            and object itself.
-        bundle: name or folder; None is the embedded one.
-        query: what every image is asked about.
         questions: asked about some images, or all of them.
-        references: good images that detectors learn from before the run.
-        region, tiling, decode_policy: how files become views.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        batch_size: views per call of the encoder.
-        workers: decoding threads; None is one per core, at most 8.
         heatmaps: what is written of them.
         table: ``csv``, ``parquet`` or ``sqlite`` beside ``records.jsonl``.
         regions: of the heatmaps, as one COCO file or as LabelMe files; takes a recipe.
-        fresh: replace the run that is in ``out``.
         verify: compare the content, too, of files that have a record.
         all_files: make a record for every file.
         watching: judge what is in the folders, and then what arrives.
@@ -64,22 +51,10 @@ class RunConfig:
 
     sources: Iterable[SourceName]
     out: Path
-    specs: Sequence[DetectorSpec] = ()
-    recipe: Path | None = None
-    bundle: str | None = None
-    query: Query = field(default_factory=Query)
     questions: Questions | None = None
-    references: Path | None = None
-    region: Region | None = None
-    tiling: Tiling | None = None
-    decode_policy: DecodePolicy = field(default_factory=DecodePolicy)
-    device: Device = "auto"
-    batch_size: int = 8
-    workers: int | None = None
     heatmaps: HeatmapMode = "overlay"
     table: TableFormat = "jsonl"
     regions: RegionFormat | None = None
-    fresh: bool = False
     verify: bool = False
     all_files: bool = False
     watching: Watching | None = None
@@ -87,35 +62,15 @@ class RunConfig:
     reconnect: int = 5
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"{self.workers} workers are none: give at least 1")
+        super().__post_init__()
         if self.watching is not None:
             check_watched(self.sources)
         if self.reconnect < 0:
             raise UsageError(
                 f"a stream cannot be opened again {self.reconnect} times: give 0 or more"
             )
-        if self.recipe is None:
-            if self.regions is not None:
-                raise UsageError("regions take a recipe: without one a map has no threshold")
-            return
-        fixed = {
-            "a bundle": self.bundle,
-            "the object": self.query.object,
-            "references": self.references,
-            "a region": self.region,
-            "tiles": self.tiling,
-            "a decode policy": self.decode_policy != DecodePolicy(),
-        }
-        given = [name for name, value in fixed.items() if value]
-        if given:
-            message = f"a recipe fixes {given[0]} itself: leave it out, or run without the recipe"
-            raise UsageError(message)
-
-    @property
-    def threads(self) -> int:
-        """Decoding threads."""
-        return self.workers or min(8, len(os.sched_getaffinity(0)))
+        if self.regions is not None and self.recipe is None:
+            raise UsageError("regions take a recipe: without one a map has no threshold")
 
 
 def describe(

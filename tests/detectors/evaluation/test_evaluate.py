@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ from clipvet.detectors import (
     Evaluation,
     FitConfig,
     Heatmap,
+    Query,
+    Region,
     RunConfig,
+    ScoringConfig,
+    Tiling,
     evaluate,
     fit,
     read_records,
@@ -383,3 +388,23 @@ def test_settings_that_are_none() -> None:
         EvalConfig(folder=Path(), draws=-1)
     with pytest.raises(UsageError, match="limit of 10"):
         EvalConfig(folder=Path(), pixel_limit=10)
+    with pytest.raises(UsageError, match="0 workers are none"):
+        EvalConfig(folder=Path(), workers=0)
+    with pytest.raises(UsageError, match="a recipe fixes tiles itself"):
+        EvalConfig(folder=Path(), recipe=Path("line3"), tiling=Tiling(64, 0))
+
+
+def test_the_run_of_an_evaluation_scores_as_it_says(tmp_path: Path) -> None:
+    """Every field that both have, each with a value that is not its default."""
+    given: dict[str, Any] = {
+        "specs": (DetectorSpec(id="energy"),), "bundle": "b", "query": Query(object="bolt"),
+        "references": tmp_path, "region": Region.parse("0,0,8,8"), "tiling": Tiling(64, 8),
+        "decode_policy": DecodePolicy(high_bit="full-range"), "device": "cpu", "batch_size": 3,
+        "workers": 2, "fresh": True,
+    }  # fmt: skip
+    names = {one.name for one in fields(ScoringConfig)}
+    assert names == {*given, "recipe"}
+    config = EvalConfig(folder=tmp_path, **given).run([tmp_path], tmp_path / "out")
+    assert {name: getattr(config, name) for name in given} == given
+    recipe = EvalConfig(folder=tmp_path, recipe=tmp_path).run([tmp_path], tmp_path / "out").recipe
+    assert (recipe, config.heatmaps) == (tmp_path, "npz")
