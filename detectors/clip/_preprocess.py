@@ -10,7 +10,7 @@ from PIL import Image
 
 from clipvet.detectors.clip._manifest import Preprocessing
 
-__all__ = ["preprocess"]
+__all__ = ["preprocess", "squares"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -25,14 +25,25 @@ def preprocess(views: Sequence[NDArray[np.uint8]], settings: Preprocessing) -> N
     Returns:
         float32 [V, 3, size, size].
     """
-    out = np.empty((len(views), settings.size, settings.size, 3), dtype=np.float32)
-    for square, view in zip(out, views, strict=True):
-        square[...] = _square(view, settings)
+    out = squares(views, settings).astype(np.float32)
     # (u8 / 255 - mean) / std, as torchvision orders it.
     out /= np.float32(255)
     out -= np.array(settings.mean, dtype=np.float32)
     out /= np.array(settings.std, dtype=np.float32)
     return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+
+
+def squares(
+    views: Sequence[NDArray[np.uint8]],
+    settings: Preprocessing,
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Resize alone, for a graph that normalises by itself: uint8 [V, size, size, 3], or ``out``."""
+    if out is None:
+        out = np.empty((len(views), settings.size, settings.size, 3), dtype=np.uint8)
+    for square, view in zip(out, views, strict=True):
+        square[...] = _square(view, settings)
+    return out
 
 
 def _square(view: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.uint8]:

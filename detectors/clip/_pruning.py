@@ -13,7 +13,7 @@ import onnx
 
 from clipvet.detectors.errors import BundleError
 
-__all__ = ["pruned_graph"]
+__all__ = ["keep_reached", "pruned_graph"]
 
 
 def pruned_graph(path: Path, outputs: Collection[str]) -> bytes:
@@ -37,6 +37,13 @@ def pruned_graph(path: Path, outputs: Collection[str]) -> bytes:
     missing = sorted(set(outputs) - {value.name for value in graph.output})
     if missing:
         raise BundleError(f"{path} has no output {', '.join(missing)}")
+    keep_reached(graph, outputs)
+    del graph.value_info[:]
+    return bytes(model.SerializeToString())
+
+
+def keep_reached(graph: onnx.GraphProto, outputs: Collection[str]) -> None:
+    """Remove the nodes, initializers and graph outputs that ``outputs`` do not rest on."""
     producer = {name: node for node in graph.node for name in node.output}
     wanted, reached = list(outputs), set[str]()
     while wanted:
@@ -52,5 +59,3 @@ def pruned_graph(path: Path, outputs: Collection[str]) -> bytes:
     for field, kept in (("node", nodes), ("initializer", initializers), ("output", values)):
         del getattr(graph, field)[:]
         getattr(graph, field).extend(kept)
-    del graph.value_info[:]
-    return bytes(model.SerializeToString())

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from clipvet.detectors._closing import Closing
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
 from clipvet.detectors.clip._gate import DomainGate
-from clipvet.detectors.clip._preprocess import preprocess
+from clipvet.detectors.clip._placement import Placement, stray_nodes
+from clipvet.detectors.clip._preprocess import preprocess, squares
 from clipvet.detectors.clip._pruning import pruned_graph
-from clipvet.detectors.clip._session import Device, Session, open_session
+from clipvet.detectors.clip._session import Device, PixelBatch, Session, open_session
 from clipvet.detectors.clip._text import TextEncoder
 from clipvet.detectors.clip._text_cache import TextCache, default_cache_folder
 from clipvet.detectors.errors import BundleError
@@ -88,6 +89,18 @@ class Runtime(Closing):
         """Execution provider of the vision session, for example ``CPUExecutionProvider``."""
         return self._vision_session().provider
 
+    @property
+    def placement(self) -> Placement | None:
+        """Execution provider -> operator -> nodes of the image tower; None if nobody tells."""
+        return self._vision_session().placement
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the device could not do, in sentences: nodes that the CPU runs instead of it."""
+        session = self._vision_session()
+        strays = stray_nodes(session.placement, session.provider)
+        return (*session.notes, *([] if strays is None else [strays]))
+
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of any number of views.
 
@@ -98,20 +111,19 @@ class Runtime(Closing):
             One float32 array for each name in ``needs``; shapes as in ``FEATURES``. A view's
             numbers are bit for bit the same whatever it is encoded together with.
         """
-        settings = self.bundle.manifest.preprocessing
+        if not self.needs:
+            return {}
+        session = self._vision_session()
         outputs = {
-            name: np.empty((len(views), *self.bundle.manifest.features[name]), dtype=np.float32)
+            name: session.empty((len(views), *self.bundle.manifest.features[name]))
             for name in self.needs
         }
-        if not outputs:
-            return outputs
-        session = self._vision_session()
         for first, count, rows in _batches(len(views), self.batch_size, session.provider):
-            part = views[first : first + count]
-            pixels = np.zeros((rows, 3, settings.size, settings.size), dtype=np.float32)
-            pixels[: len(part)] = preprocess(part, settings)
-            for name, values in session.run({"pixel_values": pixels}).items():
-                outputs[name][first : first + len(part)] = values[: len(part)]
+            end = first + count
+            session.run(
+                {"pixel_values": self._pixels(session, views[first:end], rows)},
+                into={name: values[first:end] for name, values in outputs.items()},
+            )
         with self._lock:
             self.encoder_calls += len(views)
         return outputs
@@ -126,11 +138,9 @@ class Runtime(Closing):
 
     def warmup(self) -> None:
         """Make the session and run one empty batch, so that the first view is not slow."""
-        size = self.bundle.manifest.preprocessing.size
         if self.needs:
-            self._vision_session().run(
-                {"pixel_values": np.zeros((self.batch_size, 3, size, size), dtype=np.float32)}
-            )
+            session = self._vision_session()
+            session.run({"pixel_values": self._pixels(session, [], self.batch_size)})
 
     def close(self) -> None:
         """Free both sessions; they are made again if the runtime is used again."""
@@ -150,8 +160,28 @@ class Runtime(Closing):
                     self.bundle.folder,
                     device=self.device,
                     threads=self.threads,
+                    batch=PixelBatch(
+                        rows=self.batch_size, preprocessing=self.bundle.manifest.preprocessing
+                    ),
                 )
             return self._vision
+
+    def _pixels(
+        self, session: Session, views: Sequence[NDArray[np.uint8]], rows: int
+    ) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """What the session reads, padded with zeros to a number of rows."""
+        settings = self.bundle.manifest.preprocessing
+        side, count = settings.size, len(views)
+        if session.pixels == "uint8":
+            pixels = session.empty((rows, side, side, 3), np.uint8)
+            squares(views, settings, pixels[:count])
+        elif count == rows:
+            return preprocess(views, settings)
+        else:
+            pixels = session.empty((rows, 3, side, side))
+            pixels[:count] = preprocess(views, settings)
+        pixels[count:] = 0
+        return pixels
 
 
 def _batches(count: int, size: int, provider: str) -> Iterator[tuple[int, int, int]]:

@@ -2,41 +2,89 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from clipvet.detectors.clip._manifest import Preprocessing
+from clipvet.detectors.clip._placement import RECORD_PLACEMENT, Placement, read_placement
 from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUnavailable
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["Device", "Session", "available_providers", "open_session"]
+__all__ = ["Device", "PixelBatch", "Session", "available_providers", "open_session"]
 
 Device = Literal["auto", "cpu", "cuda"]
 """``auto``: CUDA where it starts, else the CPU. The others mean just that, or raise."""
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelBatch:
+    """What every call of a vision session looks like: an accelerator is set up for just that.
+
+    Attributes:
+        rows: views in a batch; a batch that is not full is padded.
+        preprocessing: of the bundle; its normalisation can be done on the device.
+    """
+
+    rows: int
+    preprocessing: Preprocessing
 
 
 class Session:
-    """One graph on one provider. ``run`` may be called from several threads."""
+    """One graph on one provider. ``run`` may be called from several threads.
+
+    Attributes:
+        provider: execution provider that was asked for and got.
+        outputs: their names, in the order of the graph.
+        placement: which provider runs which nodes; None if onnxruntime does not tell.
+        notes: sentences about what could not be had, for whoever reads the summary.
+        pixels: what ``pixel_values`` takes: ``float32`` normalised [V, 3, S, S], or ``uint8``
+            squares [V, S, S, 3] that the graph itself normalises.
+    """
+
+    pixels: Literal["float32", "uint8"] = "float32"
 
     def __init__(self, inner: onnxruntime.InferenceSession) -> None:
         self._inner: onnxruntime.InferenceSession | None = inner
         self.provider: str = inner.get_providers()[0]
         self.outputs: tuple[str, ...] = tuple(value.name for value in inner.get_outputs())
+        self.placement: Placement | None = read_placement(inner)
+        self.notes: tuple[str, ...] = ()
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name."""
+    def run(self, inputs: Arrays, into: Arrays | None = None) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name.
+
+        Args:
+            inputs: by name.
+            into: arrays to write the outputs to, each with as many rows as are wanted; the
+                result is these. None: new arrays.
+        """
+        found = self.inner.run(self.outputs, dict(inputs))
+        if into is None:
+            return dict(zip(self.outputs, found, strict=True))
+        for name, values in zip(self.outputs, found, strict=True):
+            into[name][...] = values[: len(into[name])]
+        return dict(into)
+
+    def empty(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """An array for inputs or outputs of :meth:`run`, in memory that suits the device."""
+        return np.empty(shape, dtype=dtype)
+
+    @property
+    def inner(self) -> onnxruntime.InferenceSession:
+        """The session of onnxruntime; raises RuntimeError if this one is closed."""
         if self._inner is None:
             raise RuntimeError("this session is closed")
-        return dict(zip(self.outputs, self._inner.run(self.outputs, dict(inputs)), strict=True))
+        return self._inner
 
     def close(self) -> None:
         """Free the memory; a closed session cannot run."""
@@ -44,7 +92,12 @@ class Session:
 
 
 def open_session(
-    graph: bytes, weights_folder: Path, *, device: Device = "auto", threads: int | None = None
+    graph: bytes,
+    weights_folder: Path,
+    *,
+    device: Device = "auto",
+    threads: int | None = None,
+    batch: PixelBatch | None = None,
 ) -> Session:
     """Make a session from a serialised graph whose weights lie in ``weights_folder``.
 
@@ -54,6 +107,8 @@ def open_session(
         device: ``auto`` takes CUDA if this build of onnxruntime has it and it starts, else the
             CPU; ``cpu`` and ``cuda`` mean just that.
         threads: threads inside one operator; default one per core that this process may use.
+        batch: shape of all calls, for an image tower: on CUDA its graph is then made for it (see
+            ``_cuda.py``). The CPU takes any number of rows either way.
 
     Raises:
         MissingDependency: no onnxruntime is installed.
@@ -61,33 +116,35 @@ def open_session(
         BundleError: onnxruntime refuses the graph.
     """
     if device == "auto":
-        if _PROVIDERS["cuda"] in available_providers():
+        why: tuple[str, ...] = ()
+        if PROVIDERS["cuda"] in available_providers():
             try:
-                return open_session(graph, weights_folder, device="cuda", threads=threads)
-            except ProviderUnavailable:
-                pass
-        return open_session(graph, weights_folder, device="cpu", threads=threads)
-    ort = _onnxruntime()
-    provider = _PROVIDERS[device]
+                return open_session(
+                    graph, weights_folder, device="cuda", threads=threads, batch=batch
+                )
+            except ProviderUnavailable as error:
+                why = (f"the CPU is used: {error}",)
+        session = open_session(graph, weights_folder, device="cpu", threads=threads)
+        session.notes += why
+        return session
+    provider = PROVIDERS[device]
     if provider not in available_providers():
         raise ProviderUnavailable(_unavailable(device))
-    if device == "cuda":
-        _preload_cuda(ort)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-    options.add_session_config_entry(
-        "session.model_external_initializers_file_folder_path", str(weights_folder.resolve())
-    )
+    options = session_options(weights_folder, threads)
     try:
-        inner = ort.InferenceSession(graph, options, providers=[provider])
+        if device == "cpu":
+            session = Session(inference_session(graph, options, [provider]))
+        else:
+            from clipvet.detectors.clip._cuda import open_on_cuda
+
+            session = open_on_cuda(graph, options, batch)
     except Exception as error:
-        if device == "cuda":
+        if device != "cpu":
             raise ProviderUnavailable(f"{_unavailable(device)} ({_one_line(error)})") from error
         raise BundleError(
-            f"onnxruntime {ort.__version__} refuses a graph of {weights_folder}: {_one_line(error)}"
+            f"onnxruntime {onnxruntime_module().__version__} refuses a graph of {weights_folder}: "
+            f"{_one_line(error)}"
         ) from error
-    session = Session(inner)
     if session.provider != provider:
         # onnxruntime falls back with a warning only (microsoft/onnxruntime #17801).
         raise ProviderUnavailable(_unavailable(device))
@@ -99,10 +156,11 @@ def available_providers() -> list[str]:
 
     Knowing a provider does not mean that it starts: :func:`open_session` finds out.
     """
-    return list(_onnxruntime().get_available_providers())
+    return list(onnxruntime_module().get_available_providers())
 
 
-def _onnxruntime() -> Any:
+def onnxruntime_module() -> Any:
+    """The package; raises MissingDependency if there is none."""
     try:
         import onnxruntime
     except ImportError:
@@ -110,21 +168,37 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _preload_cuda(ort: Any) -> None:
-    """Let onnxruntime find the CUDA libraries that pip installs beside it.
+def session_options(weights_folder: Path, threads: int | None) -> Any:
+    """What every session is made with, whatever runs it."""
+    options = onnxruntime_module().SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(weights_folder.resolve())
+    )
+    options.add_session_config_entry(*RECORD_PLACEMENT)
+    return options
 
-    They lie in site-packages, where the dynamic linker does not look. What cannot be loaded is
-    printed by onnxruntime on both streams; the session says the same in one error.
+
+def inference_session(
+    graph: bytes, options: Any, providers: Sequence[Any], *, without: Sequence[str] = ()
+) -> Any:
+    """A session of onnxruntime that does not try again, and print, with another provider.
+
+    ``without`` names optimisations of onnxruntime that are not wanted.
     """
-    ort.set_default_logger_severity(4)
-    if hasattr(ort, "preload_dlls"):
-        with contextlib.redirect_stdout(io.StringIO()):
-            ort.preload_dlls()
+    return onnxruntime_module().InferenceSession(
+        graph,
+        options,
+        providers=list(providers),
+        disabled_optimizers=list(without) or None,
+        enable_fallback=0,
+    )
 
 
 def _unavailable(device: str) -> str:
     return (
-        f"--device {device}: onnxruntime has no working {_PROVIDERS[device]} here; "
+        f"--device {device}: onnxruntime has no working {PROVIDERS[device]} here; "
         "see `detect doctor`, or use --device cpu"
     )
 

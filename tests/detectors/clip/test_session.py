@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -49,7 +50,11 @@ def test_a_provider_that_is_silently_replaced_is_refused(
         warnings.simplefilter("ignore")  # which of the versions warn here differs
         with pytest.raises(ProviderUnavailable, match="no working CUDAExecutionProvider"):
             open_session(graph, gelu.folder, device="cuda")
-        assert open_session(graph, gelu.folder, device="auto").provider == "CPUExecutionProvider"
+        session = open_session(graph, gelu.folder, device="auto")
+        assert session.provider == "CPUExecutionProvider"
+        assert session.notes[0].startswith("the CPU is used: --device cuda: onnxruntime has no")
+        with pytest.raises(ProviderUnavailable, match="no working CUDAExecutionProvider"):
+            Runtime(gelu, needs=["cls_embed"], device="cuda").warmup()
 
 
 def test_cuda_libraries_of_pip_are_loaded_before_the_session(
@@ -68,8 +73,8 @@ def test_cuda_libraries_of_pip_are_loaded_before_the_session(
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: listed)
     monkeypatch.setattr(onnxruntime, "preload_dlls", preload)
 
-    def session(graph: bytes, options: object, providers: list[str]) -> object:
-        order.append(providers[0])
+    def session(graph: bytes, options: object, providers: list[Any], **_settings: Any) -> object:
+        order.append(providers[0][0])
         return make(graph, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
