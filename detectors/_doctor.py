@@ -16,7 +16,14 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from clipvet.detectors._counting import counted
-from clipvet.detectors.clip import Bundle, Device, default_cache_folder, open_session
+from clipvet.detectors.clip import (
+    Bundle,
+    Device,
+    Runtime,
+    default_cache_folder,
+    find_bundle,
+    open_session,
+)
 from clipvet.detectors.errors import ClipvetError, MissingDependency, ProviderUnavailable
 from clipvet.detectors.host._host import Host
 
@@ -52,7 +59,7 @@ def examine(host: Host) -> list[Finding]:
     return [
         *_versions(),
         *_chosen_packages(),
-        *_providers(),
+        *_providers(host),
         *_bundles(host),
         *_folders(),
         *_plugins(host),
@@ -101,7 +108,7 @@ def _chosen_packages() -> Iterator[Finding]:
             yield Finding("packages of your choice", module, value)
 
 
-def _providers() -> Iterator[Finding]:
+def _providers(host: Host) -> Iterator[Finding]:
     """Knowing a provider is not having it: each is started on a graph of one node."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
@@ -119,11 +126,30 @@ def _providers() -> Iterator[Finding]:
                 session = open_session(model, Path(folder), device=device)
                 session.run({"x": np.ones(1, dtype=np.float32)})
                 yield Finding("devices", device, f"{session.provider} works")
+                yield from _nodes(device, host)
             except MissingDependency:
                 return
             except ProviderUnavailable:
                 needed = device == "cpu"
                 yield Finding("devices", device, "not usable", "bad" if needed else "note")
+
+
+def _nodes(device: Device, host: Host) -> Iterator[Finding]:
+    """Who really computes the image tower of the embedded bundle, every feature of it."""
+    name = f"{device}: image tower"
+    try:
+        bundle = find_bundle(None, host.bundles)
+        with Runtime(bundle, needs=bundle.manifest.features, device=device) as runtime:
+            placement, notes = runtime.placement, runtime.notes
+    except ClipvetError as error:
+        yield Finding("devices", name, "cannot be opened", "bad", str(error))
+        return
+    if placement is None:
+        value = "this onnxruntime does not tell which nodes run where"
+    else:
+        counts = {one: sum(operators.values()) for one, operators in placement.items()}
+        value = "nodes: " + ", ".join(f"{count} {one}" for one, count in counts.items())
+    yield Finding("devices", name, value, "note" if notes else "ok", "; ".join(notes))
 
 
 def _bundles(host: Host) -> Iterator[Finding]:

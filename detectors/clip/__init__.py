@@ -8,8 +8,9 @@ from __future__ import annotations
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
 from clipvet.detectors.clip._gate import GATE_FILE, DomainGate
 from clipvet.detectors.clip._manifest import Manifest, Preprocessing
+from clipvet.detectors.clip._placement import Placement
 from clipvet.detectors.clip._runtime import Runtime
-from clipvet.detectors.clip._session import Device, available_providers, open_session
+from clipvet.detectors.clip._session import Device, PixelBatch, available_providers, open_session
 from clipvet.detectors.clip._store import (
     DEFAULT_BUNDLE,
     bundles_folder,
@@ -26,6 +27,8 @@ __all__ = [
     "DomainGate",
     "GATE_FILE",
     "Manifest",
+    "PixelBatch",
+    "Placement",
     "Preprocessing",
     "Runtime",
     "available_providers",

@@ -127,10 +127,22 @@ class Engine(Closing):
             return None
         return (low, high) if math.isfinite(high - low) and low < high else None
 
+    @property
+    def placement(self) -> dict[str, dict[str, int]]:
+        """Bundle -> execution provider -> nodes of the image tower, where onnxruntime tells it."""
+        found = {name: runtime.placement for name, runtime in self.runtimes.items()}
+        return {
+            name: {provider: sum(operators.values()) for provider, operators in nodes.items()}
+            for name, nodes in found.items()
+            if nodes is not None
+        }
+
     def warmup(self) -> None:
-        """Make the sessions, so that the first image is not slow."""
+        """Make the sessions, so that the first image is not slow; warn of what they cannot do."""
         for runtime in self.runtimes.values():
             runtime.warmup()
+            for note in runtime.notes:
+                self._warn(note)
 
     def plan(self, frame: Frame) -> PlannedFrame:
         """Cut a frame into views; raises FrameRefused if the region does not fit it."""

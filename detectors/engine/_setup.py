@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from clipvet.detectors._detector import Context, Detector, DetectorOptions, Query, QueryKind, Task
-from clipvet.detectors.clip import DEFAULT_BUNDLE, BundleInfo, DomainGate, Runtime, find_bundle
+from clipvet.detectors.clip import (
+    DEFAULT_BUNDLE,
+    BundleInfo,
+    DomainGate,
+    Placement,
+    Runtime,
+    find_bundle,
+)
 from clipvet.detectors.engine._containment import Failure, GuardedDetector, blame
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import BundleError, UnfitEnvironment, UsageError
@@ -41,6 +48,14 @@ class FeatureRuntime(Protocol):
     @property
     def provider(self) -> str:
         """Execution provider."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Execution provider -> operator -> nodes of the image tower."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the device could not do, in sentences."""
 
     @property
     def gate(self) -> DomainGate | None:

@@ -144,6 +144,7 @@ class RunReport:
                 for name, info in engine.infos.items()
             },
             provider=engine.provider,
+            nodes=engine.placement,
             recipe_folder=None if recipe is None else str(recipe),
             map_thresholds=self._map_thresholds(),
             sources={label: str(root) for label, root in self._source.labels.roots.items()},

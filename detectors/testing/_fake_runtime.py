@@ -15,7 +15,7 @@ from PIL import Image
 
 from clipvet.detectors._closing import Closing
 from clipvet.detectors._features import FEATURES
-from clipvet.detectors.clip import BundleInfo, DomainGate
+from clipvet.detectors.clip import BundleInfo, DomainGate, Placement
 
 __all__ = ["FAKE_BUNDLE", "FakeRuntime"]
 
@@ -60,6 +60,8 @@ class FakeRuntime(Closing):
     info = FAKE_BUNDLE
     gate: DomainGate | None = None
     provider = "FakeExecutionProvider"
+    placement: Placement | None = None
+    notes: tuple[str, ...] = ()
 
     def __init__(
         self,

@@ -64,6 +64,12 @@ def test_a_good_installation_has_nothing_bad(host: Host) -> None:
     assert by_name(findings, "mini").value.startswith("verified")
 
 
+def test_the_nodes_of_the_image_tower_are_counted(host: Host) -> None:
+    finding = by_name(examine(host), "cpu: image tower")
+    assert finding.state == "ok"
+    assert re.fullmatch(r"nodes: \d{3} CPUExecutionProvider", finding.value)
+
+
 def test_cuda_is_reported_as_it_is(host: Host) -> None:
     import onnxruntime
 

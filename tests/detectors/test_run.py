@@ -97,6 +97,7 @@ def test_a_run_judges_everything_and_stops_for_nothing(
     state = json.loads((tmp_path / "run" / "run.json").read_text())
     assert state["status"] == "finished"
     assert state["encoder_calls"] == 11
+    assert state["nodes"] == {}  # the fake runtime has none
     assert state["counts"]["images"] == 16
     assert state["ignored"] == {"not an image": 1}
     assert state["sources"] == {"parts": str(tmp_path / "parts")}
