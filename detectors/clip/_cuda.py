@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,12 @@ class CudaSettings:
 class BoundSession(Session):
     """A vision session of one batch size, whose inputs and outputs stay where they are.
 
+    A thread of its own does everything: onnxruntime keeps a captured graph for the thread that
+    captured it, and captures again, or crashes, in any other (microsoft/onnxruntime #17355).
+
     Args:
         inner: made from ``device_graph``: all shapes are known.
+        worker: the one thread that made ``inner``; the session shuts it down.
         device: where the buffers are: ``cuda``, or ``cpu`` in tests.
         memory: the CUDA runtime, for page-locked memory; None if it could not be had.
     """
@@ -72,10 +76,12 @@ class BoundSession(Session):
         self,
         inner: onnxruntime.InferenceSession,
         *,
+        worker: Executor,
         device: str,
         memory: CudaMemory | None = None,
     ) -> None:
         super().__init__(inner)
+        self._worker = worker
         value = onnxruntime_module().OrtValue.ortvalue_from_shape_and_type
         self._inputs = {
             one.name: value(one.shape, _dtype(one.type), device, 0) for one in inner.get_inputs()
@@ -90,19 +96,13 @@ class BoundSession(Session):
             self._binding.bind_ortvalue_output(name, buffer)
         self._memory = memory
         self._pool = None if memory is None else PinnedPool(memory)
-        self._lock = threading.Lock()
 
     def run(self, inputs: Arrays, into: Arrays | None = None) -> dict[str, NDArray[np.float32]]:
         """One batch; see :meth:`Session.run`."""
         inner = self.inner
         if into is None:
             into = {name: self.empty(value.shape()) for name, value in self._outputs.items()}
-        with self._lock:
-            for name, array in inputs.items():
-                self._inputs[name].update_inplace(np.ascontiguousarray(array))
-            inner.run_with_iobinding(self._binding)
-            for name, value in self._outputs.items():
-                self._copy(value, into[name])
+        self._worker.submit(self._run, inner, inputs, into).result()
         return dict(into)
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -114,11 +114,19 @@ class BoundSession(Session):
     def close(self) -> None:
         """Free the session, its buffers and what is free of the page-locked memory."""
         super().close()
+        self._worker.shutdown()
         self._binding = None
         self._inputs.clear()
         self._outputs.clear()
         if self._pool is not None:
             self._pool.close()
+
+    def _run(self, inner: onnxruntime.InferenceSession, inputs: Arrays, into: Arrays) -> None:
+        for name, array in inputs.items():
+            self._inputs[name].update_inplace(np.ascontiguousarray(array))
+        inner.run_with_iobinding(self._binding)
+        for name, value in self._outputs.items():
+            self._copy(value, into[name])
 
     def _copy(self, value: Any, array: NDArray[Any]) -> None:
         """The first rows of a buffer; straight to where they are wanted if that can be done."""
@@ -203,12 +211,21 @@ class _SquareSession(Session):
 
 
 def _tried(graph: bytes, options: Any, providers: Providers, batch: PixelBatch) -> Session:
-    inner = inference_session(graph, options, providers, without=UNWANTED)
-    if inner.get_providers()[0] != providers[0][0]:
-        return Session(inner)  # it fell back, and open_session raises for that
-    session = BoundSession(inner, device=BUFFERS, memory=_cuda_memory())
-    side = batch.preprocessing.size
-    session.run({"pixel_values": np.zeros((batch.rows, side, side, 3), dtype=np.uint8)})
+    def made() -> onnxruntime.InferenceSession:
+        return inference_session(graph, options, providers, without=UNWANTED)
+
+    worker = ThreadPoolExecutor(1, thread_name_prefix="clipvet-gpu")
+    try:
+        inner = worker.submit(made).result()
+        if inner.get_providers()[0] != providers[0][0]:
+            worker.shutdown()
+            return Session(inner)  # it fell back, and open_session raises for that
+        session = BoundSession(inner, worker=worker, device=BUFFERS, memory=_cuda_memory())
+        side = batch.preprocessing.size
+        session.run({"pixel_values": np.zeros((batch.rows, side, side, 3), dtype=np.uint8)})
+    except BaseException:
+        worker.shutdown()
+        raise
     return session
 
 

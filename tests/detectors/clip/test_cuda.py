@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib.util
+import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,7 +58,7 @@ def bound(bundle: Bundle, rows: int, memory: CudaMemory | None = None) -> BoundS
     graph = device_graph(pruned_graph(bundle.folder / "vision.onnx", NEEDS), batch, fuse=True)
     options = session_options(bundle.folder, 2)
     inner = inference_session(graph, options, ["CPUExecutionProvider"], without=UNWANTED)
-    session = BoundSession(inner, device="cpu", memory=memory)
+    session = BoundSession(inner, worker=ThreadPoolExecutor(1), device="cpu", memory=memory)
     session.provider = "CUDAExecutionProvider"  # so that the runtime pads, as it does there
     return session
 
@@ -84,6 +85,32 @@ def test_a_runtime_on_a_bound_session(gelu: Bundle, images: Views, rows: int, pi
         np.testing.assert_array_equal(got[name], again[name][::-1])
         np.testing.assert_array_equal(got[name][2], alone[name][0])
     assert memory is None or (memory.copies > 0 and memory.locked)
+
+
+def test_one_thread_does_everything(
+    gelu: Bundle, images: Views, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[str] = set()
+    copy = BoundSession._run
+
+    def run(self: BoundSession, *args: Any) -> None:
+        seen.add(threading.current_thread().name)
+        copy(self, *args)
+
+    monkeypatch.setattr(BoundSession, "_run", run)
+    monkeypatch.setattr(module, "BUFFERS", "cpu")
+    batch = PixelBatch(rows=1, preprocessing=gelu.manifest.preprocessing)
+    graph = device_graph(pruned_graph(gelu.folder / "vision.onnx", NEEDS), batch, fuse=True)
+    provider = ("CPUExecutionProvider", dict[str, str]())
+    session = open_bound(graph, session_options(gelu.folder, 2), [provider], batch)
+    pixels = {"pixel_values": images[0][None]}
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(session.run, [pixels] * 9))
+    session.close()
+    assert len(seen) == 1
+    assert seen != {threading.current_thread().name}
+    assert next(iter(seen)).startswith("clipvet-gpu")
+    assert not [one for one in threading.enumerate() if one.name in seen]
 
 
 def test_many_threads_share_the_buffers(gelu: Bundle, images: Views) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def run(bundle: Bundle, model: onnx.ModelProto, views: Views) -> dict[str, NDArr
         ["CPUExecutionProvider"],
         without=UNWANTED,
     )
-    session = BoundSession(inner, device="cpu")
+    session = BoundSession(inner, worker=ThreadPoolExecutor(1), device="cpu")
     return session.run({"pixel_values": squares(views, bundle.manifest.preprocessing)})
 
 
@@ -138,7 +139,7 @@ def test_no_node_computes_shapes(gelu: Bundle, fuse: bool) -> None:
         session_options(gelu.folder, 2),
         ["CPUExecutionProvider"],
     )
-    placement = BoundSession(inner, device="cpu").placement
+    placement = BoundSession(inner, worker=ThreadPoolExecutor(1), device="cpu").placement
     if placement is None:
         pytest.skip("this onnxruntime does not tell which nodes it runs")
     assert not {"Shape", "Expand", "ConstantOfShape"} & set(placement["CPUExecutionProvider"])
