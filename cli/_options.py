@@ -38,6 +38,7 @@ class DeviceName(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+    tensorrt = "tensorrt"
 
 
 Detectors = Annotated[

@@ -20,6 +20,7 @@ from clipvet.detectors.clip import (
     Bundle,
     Device,
     Runtime,
+    available_providers,
     default_cache_folder,
     find_bundle,
     open_session,
@@ -132,6 +133,10 @@ def _providers(host: Host) -> Iterator[Finding]:
             except ProviderUnavailable:
                 needed = device == "cpu"
                 yield Finding("devices", device, "not usable", "bad" if needed else "note")
+    if "TensorrtExecutionProvider" in available_providers():
+        yield Finding(
+            "devices", "tensorrt", "in this onnxruntime, not tried: an engine takes minutes", "note"
+        )
 
 
 def _nodes(device: Device, host: Host) -> Iterator[Finding]:

@@ -230,7 +230,7 @@ def _tried(graph: bytes, options: Any, providers: Providers, batch: PixelBatch) 
 
 
 def _without_graphs(options: Mapping[str, str]) -> dict[str, str]:
-    return {name: "0" if name.endswith("cuda_graph") else value for name, value in options.items()}
+    return {name: "0" if "cuda_graph" in name else value for name, value in options.items()}
 
 
 def _cuda_memory() -> CudaMemory | None:

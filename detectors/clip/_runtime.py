@@ -29,7 +29,8 @@ class Runtime(Closing):
     Args:
         bundle: an opened bundle.
         needs: features that :meth:`encode_views` gives; the graph is pruned to these.
-        device: ``auto``, ``cpu`` or ``cuda``; what is asked for is what is got, or an error.
+        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; what is asked for is what is got, or
+            an error.
         batch_size: views per call of the session. What does not fill a batch is encoded view
             by view on a CPU, and padded to a batch elsewhere: few fixed shapes keep memory flat.
         threads: threads inside one operator (default: one per usable core).
@@ -161,7 +162,9 @@ class Runtime(Closing):
                     device=self.device,
                     threads=self.threads,
                     batch=PixelBatch(
-                        rows=self.batch_size, preprocessing=self.bundle.manifest.preprocessing
+                        rows=self.batch_size,
+                        preprocessing=self.bundle.manifest.preprocessing,
+                        weights=self.info.sha256,
                     ),
                 )
             return self._vision

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Device", "PixelBatch", "Session", "available_providers", "open_session"]
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 """``auto``: CUDA where it starts, else the CPU. The others mean just that, or raise."""
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -33,10 +38,12 @@ class PixelBatch:
     Attributes:
         rows: views in a batch; a batch that is not full is padded.
         preprocessing: of the bundle; its normalisation can be done on the device.
+        weights: hash of the bundle, for what is compiled and kept.
     """
 
     rows: int
     preprocessing: Preprocessing
+    weights: str
 
 
 class Session:
@@ -105,7 +112,8 @@ def open_session(
         graph: serialised ONNX model, see :func:`pruned_graph`.
         weights_folder: where its external data is.
         device: ``auto`` takes CUDA if this build of onnxruntime has it and it starts, else the
-            CPU; ``cpu`` and ``cuda`` mean just that.
+            CPU; ``cpu``, ``cuda`` and ``tensorrt`` mean just that, but that TensorRT takes image
+            towers alone: without ``batch`` it is CUDA.
         threads: threads inside one operator; default one per core that this process may use.
         batch: shape of all calls, for an image tower: on CUDA its graph is then made for it (see
             ``_cuda.py``). The CPU takes any number of rows either way.
@@ -127,6 +135,8 @@ def open_session(
         session = open_session(graph, weights_folder, device="cpu", threads=threads)
         session.notes += why
         return session
+    if device == "tensorrt" and batch is None:
+        device = "cuda"
     provider = PROVIDERS[device]
     if provider not in available_providers():
         raise ProviderUnavailable(_unavailable(device))
@@ -134,6 +144,10 @@ def open_session(
     try:
         if device == "cpu":
             session = Session(inference_session(graph, options, [provider]))
+        elif device == "tensorrt" and batch is not None:
+            from clipvet.detectors.clip._tensorrt import open_on_tensorrt
+
+            session = open_on_tensorrt(graph, options, batch)
         else:
             from clipvet.detectors.clip._cuda import open_on_cuda
 
@@ -199,9 +213,11 @@ def inference_session(
 def _unavailable(device: str) -> str:
     return (
         f"--device {device}: onnxruntime has no working {PROVIDERS[device]} here; "
-        "see `detect doctor`, or use --device cpu"
+        f"see `detect doctor`, or use --device {'cuda' if device == 'tensorrt' else 'cpu'}"
     )
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    # Some of onnxruntime's begin with a source file and the whole signature of a function.
+    text = re.sub(r"^/\S+ [^(]*\([^)]*\) (?=[A-Z])", "", " ".join(str(error).split()))
+    return text[:300]

@@ -30,7 +30,7 @@ class ScoringConfig:
         query: what every image is asked about.
         references: good images that detectors learn from before the run.
         region, tiling, decode_policy: how files become views.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
         batch_size: views per call of the encoder.
         workers: decoding threads; None is one per core, at most 8.
         fresh: replace the run that is in ``out``.

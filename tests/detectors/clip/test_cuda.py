@@ -54,7 +54,7 @@ class HostMemory(CudaMemory):
 
 
 def bound(bundle: Bundle, rows: int, memory: CudaMemory | None = None) -> BoundSession:
-    batch = PixelBatch(rows=rows, preprocessing=bundle.manifest.preprocessing)
+    batch = PixelBatch(rows=rows, preprocessing=bundle.manifest.preprocessing, weights="")
     graph = device_graph(pruned_graph(bundle.folder / "vision.onnx", NEEDS), batch, fuse=True)
     options = session_options(bundle.folder, 2)
     inner = inference_session(graph, options, ["CPUExecutionProvider"], without=UNWANTED)
@@ -99,7 +99,7 @@ def test_one_thread_does_everything(
 
     monkeypatch.setattr(BoundSession, "_run", run)
     monkeypatch.setattr(module, "BUFFERS", "cpu")
-    batch = PixelBatch(rows=1, preprocessing=gelu.manifest.preprocessing)
+    batch = PixelBatch(rows=1, preprocessing=gelu.manifest.preprocessing, weights="")
     graph = device_graph(pruned_graph(gelu.folder / "vision.onnx", NEEDS), batch, fuse=True)
     provider = ("CPUExecutionProvider", dict[str, str]())
     session = open_bound(graph, session_options(gelu.folder, 2), [provider], batch)
@@ -192,7 +192,7 @@ def test_the_cuda_runtime_without_a_gpu_refuses_to_lock() -> None:
 def test_a_batch_that_cannot_be_captured_runs_without_a_graph(
     gelu: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = PixelBatch(rows=2, preprocessing=gelu.manifest.preprocessing)
+    batch = PixelBatch(rows=2, preprocessing=gelu.manifest.preprocessing, weights="")
     graph = device_graph(pruned_graph(gelu.folder / "vision.onnx", NEEDS), batch, fuse=True)
     tried: list[str] = []
 

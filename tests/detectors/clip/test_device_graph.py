@@ -27,7 +27,7 @@ ROWS = 6
 def made_over(
     bundle: Bundle, needs: Collection[str], *, fuse: bool, rows: int = ROWS
 ) -> onnx.ModelProto:
-    batch = PixelBatch(rows=rows, preprocessing=bundle.manifest.preprocessing)
+    batch = PixelBatch(rows=rows, preprocessing=bundle.manifest.preprocessing, weights="")
     graph = pruned_graph(bundle.folder / "vision.onnx", needs)
     return onnx.load_from_string(device_graph(graph, batch, fuse=fuse))
 
@@ -103,7 +103,7 @@ def test_an_unknown_operator_keeps_float32(bundles: Callable[..., Bundle], image
     bundle = bundles(precision="fp16")
     graph = onnx.load_from_string(pruned_graph(bundle.folder / "vision.onnx", ["cls_embed"]))
     graph.graph.node[-1].op_type = "Abs"
-    batch = PixelBatch(rows=ROWS, preprocessing=bundle.manifest.preprocessing)
+    batch = PixelBatch(rows=ROWS, preprocessing=bundle.manifest.preprocessing, weights="")
     made = onnx.load_from_string(device_graph(graph.SerializeToString(), batch, fuse=True))
     assert operators(made)["Cast"] > 10
     assert (run(bundle, made, images)["cls_embed"] >= 0).all()

@@ -84,6 +84,20 @@ def test_cuda_libraries_of_pip_are_loaded_before_the_session(
     assert capsys.readouterr().out == ""
 
 
+def test_an_error_of_onnxruntime_comes_without_its_source_file(
+    gelu: Bundle, graph: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: Any, **_settings: Any) -> None:
+        raise RuntimeError(
+            "/src/state.cc:729 void ort::python::Register(Options&, const ort::Provider&) "
+            "Please install TensorRT libraries\nand so on."
+        )
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fails)
+    with pytest.raises(BundleError, match=r": Please install TensorRT libraries and so on\.$"):
+        open_session(graph, gelu.folder, device="cpu")
+
+
 def test_a_closed_session_says_so(gelu: Bundle, graph: bytes) -> None:
     session = open_session(graph, gelu.folder)
     session.close()
