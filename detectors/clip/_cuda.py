@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BoundSession", "CudaSettings", "open_bound", "open_on_cuda", "preload_cuda"]
 
-BUFFERS = "cuda"  # where bound sessions have theirs
 # It would hide each bias in a Gemm, which adds it in a pass of its own; left beside its product,
 # it is fused into the GELU or layer norm that reads it.
 UNWANTED = ("MatMulAddFusion",)
@@ -161,15 +161,18 @@ def open_on_cuda(
     return open_bound(made, options, [cuda_provider(graphs=settings.graphs)], batch)
 
 
-def open_bound(graph: bytes, options: Any, providers: Providers, batch: PixelBatch) -> Session:
+def open_bound(
+    graph: bytes, options: Any, providers: Providers, batch: PixelBatch, *, device: str = "cuda"
+) -> Session:
     """A bound session, tried with one batch; if it cannot be captured, without a CUDA graph."""
+    tried = partial(_tried, graph, options, batch=batch, device=device)
     try:
-        return _tried(graph, options, providers, batch)
+        return tried(providers)
     except Exception as error:  # onnxruntime raises types of its own, one for each status
         without = [(name, _without_graphs(given)) for name, given in providers]
         if without == list(providers):
             raise
-        session = _tried(graph, options, without, batch)
+        session = tried(without)
         session.notes += (f"CUDA graphs are off: {' '.join(str(error).split())[:200]}",)
         return session
 
@@ -210,7 +213,9 @@ class _SquareSession(Session):
     pixels = "uint8"
 
 
-def _tried(graph: bytes, options: Any, providers: Providers, batch: PixelBatch) -> Session:
+def _tried(
+    graph: bytes, options: Any, providers: Providers, *, batch: PixelBatch, device: str
+) -> Session:
     def made() -> onnxruntime.InferenceSession:
         return inference_session(graph, options, providers, without=UNWANTED)
 
@@ -220,7 +225,7 @@ def _tried(graph: bytes, options: Any, providers: Providers, batch: PixelBatch) 
         if inner.get_providers()[0] != providers[0][0]:
             worker.shutdown()
             return Session(inner)  # it fell back, and open_session raises for that
-        session = BoundSession(inner, worker=worker, device=BUFFERS, memory=_cuda_memory())
+        session = BoundSession(inner, worker=worker, device=device, memory=_cuda_memory())
         side = batch.preprocessing.size
         session.run({"pixel_values": np.zeros((batch.rows, side, side, 3), dtype=np.uint8)})
     except BaseException:

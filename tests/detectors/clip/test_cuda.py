@@ -98,11 +98,10 @@ def test_one_thread_does_everything(
         copy(self, *args)
 
     monkeypatch.setattr(BoundSession, "_run", run)
-    monkeypatch.setattr(module, "BUFFERS", "cpu")
     batch = PixelBatch(rows=1, preprocessing=gelu.manifest.preprocessing, weights="")
     graph = device_graph(pruned_graph(gelu.folder / "vision.onnx", NEEDS), batch, fuse=True)
     provider = ("CPUExecutionProvider", dict[str, str]())
-    session = open_bound(graph, session_options(gelu.folder, 2), [provider], batch)
+    session = open_bound(graph, session_options(gelu.folder, 2), [provider], batch, device="cpu")
     pixels = {"pixel_values": images[0][None]}
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(session.run, [pixels] * 9))
@@ -204,9 +203,8 @@ def test_a_batch_that_cannot_be_captured_runs_without_a_graph(
         return inference_session(graph, options, ["CPUExecutionProvider"], **settings)
 
     monkeypatch.setattr(module, "inference_session", session)
-    monkeypatch.setattr(module, "BUFFERS", "cpu")
     provider = ("CPUExecutionProvider", cuda_provider(graphs=True)[1])
-    made = open_bound(graph, session_options(gelu.folder, 2), [provider], batch)
+    made = open_bound(graph, session_options(gelu.folder, 2), [provider], batch, device="cpu")
     assert tried == ["1", "0"]
     (note,) = made.notes
     assert note.startswith("CUDA graphs are off: This session cannot use")
