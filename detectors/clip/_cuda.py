@@ -125,6 +125,7 @@ class BoundSession(Session):
         for name, array in inputs.items():
             self._inputs[name].update_inplace(np.ascontiguousarray(array))
         inner.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
         for name, value in self._outputs.items():
             self._copy(value, into[name])
 
