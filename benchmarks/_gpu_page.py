@@ -109,8 +109,10 @@ def _table(table: Table, best: float) -> list[str]:
         )
     lines += ["", *(f"- {name} was skipped: {why}" for name, why in table.skipped.items())]
     lines += [f"- {note}" for note in table.notes]
-    same = "equal bit for bit" if table.steady else "NOT equal bit for bit"
-    return [*lines, f"- clipvet: a view moved to another place of the batch is {same}.", ""]
+    if table.rows > 1:
+        same = "equal bit for bit" if table.steady else "NOT equal bit for bit"
+        lines.append(f"- clipvet: a view moved to another place of the batch is {same}.")
+    return [*lines, ""]
 
 
 def _folder(rate: FolderRate) -> list[str]:
