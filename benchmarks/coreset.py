@@ -1,9 +1,10 @@
 """A coreset against the full bank of winclip: AUROC, memory, time; writes benchmarks/CORESET.md.
 
-``python -m benchmarks.coreset``: one held-out program of the renderer, encoded with the embedded
-model; good references, then good and defective pictures to judge. The score is that of the variant
-that mini advises (the reference map alone). Rendering and encoding takes the most time, so what was
-encoded is kept in ``--cache``; a later call with the same numbers takes it from there.
+``python -m benchmarks.coreset``: the first held-out programs of the renderer, encoded with the
+embedded model; of each, good references, then good and defective pictures to judge. The score is
+that of the variant that mini advises (the reference map alone). Rendering and encoding takes the
+most time, so what was encoded is kept in ``--cache``; a later call with the same numbers takes it
+from there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks._coreset_page import page
+from benchmarks._coreset_page import auroc, page
 from clipvet.detectors import Host, top_mean, unit_rows
 from clipvet.detectors.clip import Runtime, find_bundle
 from clipvet.plugins.winclip._coreset import Coreset
@@ -47,12 +48,19 @@ Vectors = dict[str, NDArray[np.float32]]
 def encoded(folder: Path, name: str, instances: range, defect: str | None) -> NDArray[np.bool_]:
     """Render and encode, unless that was done: unit vectors of n pictures by kind, float16 files.
 
+    Args:
+        folder: of one program; its name is the place of the program in ``held_out``.
+        name: of the files.
+        instances: which pictures of the program.
+        defect: "any", or None for good ones.
+
     Returns:
         bool [n], which pictures show a defect; a defect that nobody would see is not drawn.
     """
     done = folder / f"{name}_defect.npy"
     if not done.is_file():
-        program = make_program(SEEDS["held_out"].start, family="gear")
+        folder.mkdir(exist_ok=True)
+        program = make_program(SEEDS["held_out"][int(folder.name)])
         needs = frozenset({"hidden_4", "win2_embed", "win3_embed"})
         shown, defective = [], []
         parts: dict[str, list[NDArray[np.float16]]] = {kind: [] for kind in KINDS}
@@ -82,13 +90,17 @@ def images(folder: Path, name: str, most: int | None = None) -> Iterator[Vectors
         yield {kind: np.asarray(file[index], dtype=np.float32) for kind, file in files.items()}
 
 
-def reduced(stream: Iterator[Vectors], size: int | None) -> Vectors:
-    """The banks that fit would keep of a stream."""
-    banks = {kind: Coreset(size) for kind in KINDS}
-    for image in stream:
-        for kind, vectors in image.items():
-            banks[kind].offer(vectors)
-    return {kind: bank.vectors for kind, bank in banks.items()}
+def reduced(stream: Iterator[Vectors], share: float | None) -> Vectors:
+    """The banks that fit would keep of a stream, with a share of the vectors of each kind."""
+    shown = list(stream)
+    banks = {}
+    for kind in KINDS:
+        count = sum(len(image[kind]) for image in shown)
+        bank = Coreset(None if share is None else int(share * count))
+        for image in shown:
+            bank.offer(image[kind])
+        banks[kind] = bank.vectors
+    return banks
 
 
 def score(image: Vectors, banks: Vectors, covers: dict[int, Cover]) -> float:
@@ -99,41 +111,38 @@ def score(image: Vectors, banks: Vectors, covers: dict[int, Cover]) -> float:
 
 
 def accuracy(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """AUROC of the same pictures against the full bank and against coresets of it."""
-    from sklearn.metrics import roc_auc_score
-
-    encoded(folder, "reference", range(args.references), None)
-    label = np.concatenate(
-        [
-            encoded(folder, "good", range(100_000, 100_000 + args.good), None),
-            encoded(folder, "bad", range(200_000, 200_000 + args.bad), "any"),
-        ]
-    )
+    """Scores of the same pictures against the full banks and against coresets of them."""
     grid = find_bundle("mini", Host.load().bundles).info.grid
     covers = {side: Cover.of(grid, side) for side in (2, 3)}
-    sizes: list[int | None] = [None, *args.sizes]
-    rows: dict[str, Any] = {}
-    for size in sizes:
-        start = time.perf_counter()
-        banks = reduced(images(folder, "reference", args.references), size)
-        taken = time.perf_counter() - start
-        shown = [*images(folder, "good", args.good), *images(folder, "bad", args.bad)]
-        scores = [score(image, banks, covers) for image in shown]
-        rows[str(size or "all")] = {
-            "vectors": {kind: len(bank) for kind, bank in banks.items()},
-            "auroc": float(roc_auc_score(label, scores)),
-            "scores": scores,
-        }
-        print(size or "all", rows[str(size or "all")]["auroc"], f"{taken:.0f} s", flush=True)
-    rows["label"] = label.tolist()
-    return rows
+    rows: dict[str, Any] = {
+        str(share or "all"): {"vectors": 0, "scores": []} for share in (None, *args.shares)
+    }
+    labels = []
+    for place in range(args.programs):
+        program = folder / str(place)
+        encoded(program, "reference", range(args.references), None)
+        good = encoded(program, "good", range(100_000, 100_000 + args.good), None)
+        bad = encoded(program, "bad", range(200_000, 200_000 + args.bad), "any")
+        labels.append(np.concatenate([good, bad]).tolist())
+        shown = [*images(program, "good", args.good), *images(program, "bad", args.bad)]
+        for name, row in rows.items():
+            share = None if name == "all" else float(name)
+            start = time.perf_counter()
+            banks = reduced(images(program, "reference", args.references), share)
+            taken = time.perf_counter() - start
+            row["vectors"] += sum(map(len, banks.values()))
+            row["scores"].append([score(image, banks, covers) for image in shown])
+            found = auroc(labels[-1:], row["scores"][-1:])
+            print(place, name, f"{found:.4f}", f"{taken:.0f} s", flush=True)
+    return rows | {"labels": labels}
 
 
 def long_stream(folder: Path, count: int) -> Iterator[Vectors]:
     """``count`` images: the encoded ones over and over, from the second time on with noise."""
     rng = np.random.default_rng(0)
-    again = (_jittered(one, rng) for _ in itertools.count() for one in images(folder, "reference"))
-    return itertools.islice(itertools.chain(images(folder, "reference"), again), count)
+    program = folder / "0"
+    again = (_jittered(x, rng) for _ in itertools.count() for x in images(program, "reference"))
+    return itertools.islice(itertools.chain(images(program, "reference"), again), count)
 
 
 def _jittered(image: Vectors, rng: np.random.Generator) -> Vectors:
@@ -150,7 +159,7 @@ def memory(folder: Path, count: int, size: int) -> dict[str, Any]:
 
     What it holds itself is counted (RssAnon); pages of the files that it reads are not.
     """
-    reduced(long_stream(folder, 2), 100)  # what is imported and mapped comes first
+    reduced(long_stream(folder, 2), 0.1)  # what is imported and mapped comes first
     before = peak = _anonymous_mb()
     start, work = time.perf_counter(), time.process_time()
     making = 0.0
@@ -166,7 +175,7 @@ def memory(folder: Path, count: int, size: int) -> dict[str, Any]:
     kept = {kind: bank.vectors for kind, bank in banks.items()}
     peak = max(peak, _anonymous_mb())
     np.savez(folder / f"long_{size}.npz", **kept)  # type: ignore[arg-type]
-    encoded_images = sum(1 for _ in images(folder, "reference"))
+    encoded_images = sum(1 for _ in images(folder / "0", "reference"))
     return {
         "images": count,
         "first": min(count, encoded_images),
@@ -188,7 +197,7 @@ def search(folder: Path, size: int, views: int) -> dict[str, float]:
     """Milliseconds that one view takes against the coreset of the long stream."""
     with np.load(folder / f"long_{size}.npz") as stored:
         banks = dict(stored)
-    shown = list(images(folder, "good", views))
+    shown = list(images(folder / "0", "good", views))
     wall, cpu = [], []
     for image in [*shown[:3], *shown]:
         start, work = time.perf_counter(), time.process_time()
@@ -207,13 +216,14 @@ def search(folder: Path, size: int, views: int) -> dict[str, float]:
 def main() -> None:
     """Measure all three and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--references", type=int, default=150)
-    parser.add_argument("--good", type=int, default=250)
-    parser.add_argument("--bad", type=int, default=250)
-    parser.add_argument("--sizes", type=int, nargs="*", default=[500, 1000, 1500])
+    parser.add_argument("--programs", type=int, default=5)
+    parser.add_argument("--references", type=int, default=200, help="of each program")
+    parser.add_argument("--good", type=int, default=50, help="of each program")
+    parser.add_argument("--bad", type=int, default=50, help="of each program")
+    parser.add_argument("--shares", type=float, nargs="*", default=[0.005, 0.01, 0.02, 0.05, 0.1])
     parser.add_argument("--size", type=int, default=2000, help="of the long stream")
     parser.add_argument("--images", type=int, default=10_000, help="of the long stream")
-    parser.add_argument("--views", type=int, default=100)
+    parser.add_argument("--views", type=int, default=50)
     parser.set_defaults(jitter=JITTER)
     parser.add_argument("--cache", type=Path, help="folder for what was encoded; else a new one")
     parser.add_argument("--only", choices=("accuracy", "memory", "search"))

@@ -89,7 +89,7 @@ class WinClipOptions(DetectorOptions):
         default=0,
         ge=0,
         description="the most vectors of each kind (patches, 2x2 windows, 3x3 windows) that are "
-        "kept of the references, chosen by greedy k-centre; 0 keeps all",
+        "kept of the references, chosen by weighted k-medoids; 0 keeps all",
     )
 
     @model_validator(mode="before")
