@@ -7,7 +7,7 @@ ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
-    bench bench-marginal bench-env bench-report mini sample-data clean
+    bench bench-marginal bench-env bench-report bench-scale mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -67,6 +67,10 @@ browser:
 ## bench-report: how large and how fast a report of 10,000 images is
 bench-report: wheel
 	$(VENV)/test/bin/python -m benchmarks.report
+
+## bench-scale: 100,000 images and 10,000 on the embedded model; writes benchmarks/SCALE.md
+bench-scale: wheel
+	$(VENV)/test/bin/python -m benchmarks.scale
 
 ## docs: build the site into .site/; a broken link fails
 docs: $(VENV)/docs/.ready

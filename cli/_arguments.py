@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,14 +16,17 @@ from clipvet.detectors import (
     DetectorSpec,
     Query,
     Region,
+    RunSummary,
     SourceName,
     Tiling,
     Watching,
+    run,
 )
 from clipvet.detectors.errors import UsageError
 
 __all__ = [
     "decode_policy_from",
+    "engine_from",
     "query_from",
     "refuse",
     "region_from",
@@ -74,6 +78,24 @@ def _listed(file: BinaryIO, end: bytes) -> Iterator[Path]:
 def _path(name: bytes) -> Path:
     path = Path(os.fsdecode(name))
     return path if not name.endswith(b"\r") or path.exists() else Path(os.fsdecode(name[:-1]))
+
+
+def engine_from(
+    name: str, *, workers: int | None, as_json: bool, **pool: int | None
+) -> Callable[..., RunSummary]:
+    """What makes a run, from ``--engine`` and the options that belong to ``ray``."""
+    given = {key: value for key, value in pool.items() if value is not None}
+    if name == "local":
+        if given:
+            raise UsageError("--actors, --actor-cpus and --partition belong to --engine ray")
+        return run
+    if as_json:
+        raise UsageError("--json does not go with --engine ray, which prints on stdout itself")
+    if workers is not None:
+        raise UsageError("--workers does not go with --engine ray: give --actor-cpus")
+    from clipvet.detectors import RayPool, run_on_ray
+
+    return partial(run_on_ray, pool=RayPool(**given))
 
 
 def watching_from(*, watch: bool, idle: float | None, settle: float | None) -> Watching | None:

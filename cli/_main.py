@@ -21,6 +21,7 @@ __all__ = ["run_command"]
 COMMANDS: Final = {
     "run": "clipvet.cli.run",
     "fit": "clipvet.cli.fit",
+    "merge": "clipvet.cli.merge",
     "report": "clipvet.cli.report",
     "train": "clipvet.cli.train",
     "eval": "clipvet.cli.eval",

@@ -9,8 +9,12 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "ActorCpus",
+    "Actors",
     "AllFiles",
     "AsJson",
+    "EngineChoice",
+    "EngineName",
     "Every",
     "ExitZero",
     "FilesFrom",
@@ -21,12 +25,14 @@ __all__ = [
     "Idle",
     "Null",
     "Out",
+    "PartitionSize",
     "Paths",
     "Quiet",
     "Reconnect",
     "RegionForm",
     "Regions",
     "Settle",
+    "ShardOf",
     "Table",
     "TableForm",
     "Verify",
@@ -34,6 +40,7 @@ __all__ = [
 ]
 
 SOURCES, OUTPUT = "Where images come from", "What to write"
+SCALE = "On more than one machine"
 
 
 class HeatmapMode(StrEnum):
@@ -52,6 +59,13 @@ class TableForm(StrEnum):
     csv = "csv"
     parquet = "parquet"
     sqlite = "sqlite"
+
+
+class EngineName(StrEnum):
+    """Choices of --engine."""
+
+    local = "local"
+    ray = "ray"
 
 
 class RegionForm(StrEnum):
@@ -183,5 +197,38 @@ ExitZero = Annotated[
         "--exit-zero",
         help="Exit 0 although images were flagged or failed.",
         rich_help_panel=OUTPUT,
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Judge part I of N, by record id; detect merge makes one run of all parts.",
+        rich_help_panel=SCALE,
+    ),
+]
+EngineChoice = Annotated[
+    EngineName,
+    typer.Option(
+        "--engine",
+        help="ray: a pool of workers on Ray Data; PATHS and --out may be s3://...",
+        rich_help_panel=SCALE,
+    ),
+]
+Actors = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Workers of --engine ray.", rich_help_panel=SCALE),
+]
+ActorCpus = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Cores of each worker; else 1.", rich_help_panel=SCALE),
+]
+PartitionSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Images that a worker judges at a time; else 256.",
+        rich_help_panel=SCALE,
     ),
 ]

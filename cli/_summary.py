@@ -138,14 +138,14 @@ def _sets(found: SetSummary) -> str:
 
 
 def _where(console: Console, summary: RunSummary) -> None:
-    places = {"records": summary.out / "records.jsonl", "table": summary.table}
+    places: dict[str, Path | str | None] = {"records": summary.records, "table": summary.table}
     places["regions"] = summary.regions
     for name in ("overlays", "heatmaps"):
         if (summary.out / name).is_dir():
             places[{"overlays": "pictures"}.get(name, name)] = summary.out / name
     if any(one.file for one in summary.sets):
         places["sets"] = summary.out / "sets"
-    if summary.tally.failed:
+    if summary.tally.failed and (summary.out / "failures.jsonl").is_file():
         places["failures"] = summary.out / "failures.jsonl"
     width = max(len(name) for name in places)
     for name, place in places.items():

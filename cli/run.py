@@ -26,8 +26,12 @@ from clipvet.cli._options import (
     Tile,
 )
 from clipvet.cli._run_options import (
+    ActorCpus,
+    Actors,
     AllFiles,
     AsJson,
+    EngineChoice,
+    EngineName,
     Every,
     ExitZero,
     FilesFrom,
@@ -38,11 +42,13 @@ from clipvet.cli._run_options import (
     Idle,
     Null,
     Out,
+    PartitionSize,
     Paths,
     Quiet,
     Reconnect,
     Regions,
     Settle,
+    ShardOf,
     Table,
     TableForm,
     Verify,
@@ -113,6 +119,11 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         int | None,
         typer.Option(min=1, help="Threads that decode images.", rich_help_panel=MACHINE),
     ] = None,
+    shard: ShardOf = None,
+    engine: EngineChoice = EngineName.local,
+    actors: Actors = None,
+    actor_cpus: ActorCpus = None,
+    partition: PartitionSize = None,
 ) -> None:
     """Judge images. Exits 1 if one is flagged, 3 if one could not be judged.
 
@@ -120,6 +131,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     """  # fmt: skip
     from clipvet.cli._arguments import (
         decode_policy_from,
+        engine_from,
         query_from,
         region_from,
         sources_from,
@@ -129,8 +141,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     )
     from clipvet.cli._progress import progress_display
     from clipvet.cli._summary import print_summary
-    from clipvet.detectors import Host, Questions, RunConfig, Sampling
-    from clipvet.detectors import run as run_images
+    from clipvet.detectors import Host, Questions, RunConfig, Sampling, Shard
 
     config = RunConfig(
         sources=sources_from(paths or [], files_from, null=null),
@@ -153,9 +164,18 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         fresh=fresh,
         verify=verify,
         all_files=all_files,
+        shard=None if shard is None else Shard.parse(shard),
         watching=watching_from(watch=watch, idle=idle, settle=settle),
         sampling=Sampling(every=every, fps=fps),
         reconnect=reconnect,
+    )
+    run_images = engine_from(
+        engine.value,
+        workers=workers,
+        as_json=as_json,
+        actors=actors,
+        cpus=actor_cpus,
+        partition=partition,
     )
     host = Host.load()
     if watch and not quiet:

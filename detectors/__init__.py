@@ -102,8 +102,11 @@ from clipvet.detectors.runs._run import run
 from clipvet.detectors.runs._scoring_config import ScoringConfig
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, WorstImage
+from clipvet.detectors.scale._merge import MergeSummary, merge_runs
+from clipvet.detectors.scale._ray import RayPool, run_on_ray
 from clipvet.detectors.sources._capture import Sampling
 from clipvet.detectors.sources._given import SourceName, is_source
+from clipvet.detectors.sources._shard import Shard
 from clipvet.detectors.sources._walk import find_images
 from clipvet.detectors.sources._watch import Watching
 
@@ -165,6 +168,7 @@ __all__ = [
     "Judgement",
     "KnownImage",
     "LineWatch",
+    "MergeSummary",
     "MissingDependency",
     "OfflineError",
     "Photograph",
@@ -179,6 +183,7 @@ __all__ = [
     "Questions",
     "RECORD_SCHEMA",
     "RawResult",
+    "RayPool",
     "Recipe",
     "RecipeError",
     "Record",
@@ -198,6 +203,7 @@ __all__ = [
     "Score",
     "ScoringConfig",
     "SetSummary",
+    "Shard",
     "SourceName",
     "TableFormat",
     "Task",
@@ -233,6 +239,7 @@ __all__ = [
     "is_source",
     "judge",
     "merge_heatmaps",
+    "merge_runs",
     "new_plugin",
     "pixel_metrics",
     "plan_views",
@@ -243,6 +250,7 @@ __all__ = [
     "refit",
     "render_overlay",
     "run",
+    "run_on_ray",
     "thumbnail",
     "top_mean",
     "unit_rows",

@@ -20,6 +20,7 @@ from clipvet.detectors.runs._scoring_config import ScoringConfig
 from clipvet.detectors.runs._sinks import HeatmapMode, TableFormat
 from clipvet.detectors.sources._capture import Sampling
 from clipvet.detectors.sources._given import SourceName, check_watched
+from clipvet.detectors.sources._shard import Shard
 from clipvet.detectors.sources._watch import Watching
 
 __all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe", "describe_task"]
@@ -44,6 +45,7 @@ class RunConfig(ScoringConfig):
         regions: of the heatmaps, as one COCO file or as LabelMe files; takes a recipe.
         verify: compare the content, too, of files that have a record.
         all_files: make a record for every file.
+        shard: judge this part of the images alone; ``merge_runs`` makes one run of all parts.
         watching: judge what is in the folders, and then what arrives.
         sampling: which frames of videos and cameras.
         reconnect: how often in a row a stream that broke is opened again.
@@ -57,6 +59,7 @@ class RunConfig(ScoringConfig):
     regions: RegionFormat | None = None
     verify: bool = False
     all_files: bool = False
+    shard: Shard | None = None
     watching: Watching | None = None
     sampling: Sampling = field(default_factory=Sampling)
     reconnect: int = 5
@@ -65,6 +68,8 @@ class RunConfig(ScoringConfig):
         super().__post_init__()
         if self.watching is not None:
             check_watched(self.sources)
+            if self.shard is not None:
+                raise UsageError("a shard of what arrives is none: watch other folders instead")
         if self.reconnect < 0:
             raise UsageError(
                 f"a stream cannot be opened again {self.reconnect} times: give 0 or more"
@@ -111,6 +116,7 @@ def describe(
         **({} if config.questions is None else {"questions": config.questions.sha256}),
         "references": list(references),
         "heatmaps": config.heatmaps,
+        **({} if config.shard is None else {"shard": str(config.shard)}),
     }
 
 

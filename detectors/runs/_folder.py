@@ -30,7 +30,7 @@ from clipvet.detectors.runs._removal import (
 )
 from clipvet.detectors.sources._origin import has_changed
 
-__all__ = ["RUN_SCHEMA", "RunFolder", "configuration_sha256", "list_files"]
+__all__ = ["RUN_SCHEMA", "RunFolder", "check_same", "configuration_sha256", "list_files"]
 
 RUN_SCHEMA: Final = "clipvet.run/1"
 
@@ -90,7 +90,7 @@ class RunFolder(Closing):
                 remove_run(path, state)
                 state = None
             elif state is not None:
-                _check_same(path, state, configuration)
+                check_same(path, state, configuration)
             if state is None:
                 state = {
                     "schema": RUN_SCHEMA,
@@ -272,7 +272,10 @@ def _read_state(path: Path) -> dict[str, Any] | None:
     raise UsageError(f"{path} is not empty and not a run folder of clipvet: choose another --out")
 
 
-def _check_same(path: Path, state: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+def check_same(
+    path: Path | str, state: Mapping[str, Any], configuration: Mapping[str, Any]
+) -> None:
+    """Raise :class:`UsageError` if a run, of this ``run.json``, has another configuration."""
     if state.get("configuration_sha256") == configuration_sha256(configuration):
         return
     old, new = state.get("configuration", {}), json.loads(json.dumps(configuration))

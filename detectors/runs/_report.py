@@ -15,11 +15,12 @@ from clipvet.detectors._counting import counted
 from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._pipeline import Made
+from clipvet.detectors.runs._removal import RECORDS
 from clipvet.detectors.runs._setup import RunSetup
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
 from clipvet.detectors.sources._source import FoundImage, Source
 
-__all__ = ["Progress", "RunReport"]
+__all__ = ["Progress", "RunReport", "Status", "setup_facts"]
 
 Status: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
 
@@ -132,21 +133,11 @@ class RunReport:
 
     def save(self, status: Status, **facts: Any) -> None:
         """Bring ``run.json`` up to date."""
-        engine = self._setup.engine
-        recipe = self._setup.recipe_folder
         now = datetime.now(UTC)
         earlier = self._earlier
         self._folder.save(
             status=status,
-            versions=_versions(),
-            bundles={
-                name: {"id": info.id, "sha256": info.sha256, "licence": info.licence}
-                for name, info in engine.infos.items()
-            },
-            provider=engine.provider,
-            nodes=engine.placement,
-            recipe_folder=None if recipe is None else str(recipe),
-            map_thresholds=self._map_thresholds(),
+            **setup_facts(self._setup),
             sources={label: str(root) for label, root in self._source.labels.roots.items()},
             counts=self._tally.counts(),
             ignored=dict(sorted(self._source.ignored.items())),
@@ -178,6 +169,7 @@ class RunReport:
         engine = self._setup.engine
         return RunSummary(
             out=self._folder.path,
+            records=str(self._folder.path / RECORDS),
             tally=self._tally,
             resumed=self._folder.resumed,
             ignored=dict(self._source.ignored),
@@ -197,13 +189,6 @@ class RunReport:
     def _encoder_calls(self) -> int:
         return self._setup.engine.encoder_calls - self._calls_before
 
-    def _map_thresholds(self) -> dict[str, float]:
-        """Detector -> local score above which a region was reported."""
-        recipe = self._setup.recipe
-        names = [] if recipe is None else [slot.id for slot in self._setup.engine.slots]
-        found = {name: recipe.map_threshold(name) for name in names if recipe is not None}
-        return {name: value for name, value in found.items() if value is not None}
-
     def _warnings(self) -> list[str]:
         moved = [drift.sentence for drift in self._watch.drifts] if self._watch else []
         return [*self._setup.warnings, *self._setup.engine.warnings, *moved]
@@ -217,6 +202,27 @@ class RunReport:
         asked = f"{len(left)} of {counted(len(questions.images), 'question')}"
         were = "was" if len(left) == 1 else "were"
         return [f"{asked} {were} not asked: this run has no image {left[0]}"]
+
+
+def setup_facts(setup: RunSetup) -> dict[str, Any]:
+    """What ``run.json`` says about that which computes the scores."""
+    engine, recipe = setup.engine, setup.recipe
+    thresholds: dict[str, float] = {}
+    for slot in engine.slots if recipe is not None else ():
+        value = None if recipe is None else recipe.map_threshold(slot.id)
+        if value is not None:
+            thresholds[slot.id] = value  # the local score above which a region is reported
+    return {
+        "versions": _versions(),
+        "bundles": {
+            name: {"id": info.id, "sha256": info.sha256, "licence": info.licence}
+            for name, info in engine.infos.items()
+        },
+        "provider": engine.provider,
+        "nodes": engine.placement,
+        "recipe_folder": None if setup.recipe_folder is None else str(setup.recipe_folder),
+        "map_thresholds": thresholds,
+    }
 
 
 def _versions() -> dict[str, str]:

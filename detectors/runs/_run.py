@@ -9,14 +9,13 @@ from typing import Any
 
 from clipvet.detectors.engine._engine import FeatureRuntime
 from clipvet.detectors.engine._setup import Slot
-from clipvet.detectors.errors import UsageError
-from clipvet.detectors.frames._frames import is_candidate
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.records._ids import Labels
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._folder import RunFolder
+from clipvet.detectors.runs._images import count_images, image_source
 from clipvet.detectors.runs._pipeline import make_records
 from clipvet.detectors.runs._regions import write_regions
 from clipvet.detectors.runs._report import Progress, RunReport
@@ -24,9 +23,6 @@ from clipvet.detectors.runs._sets import finish_sets
 from clipvet.detectors.runs._setup import set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles, write_table
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
-from clipvet.detectors.sources._given import Given, check_watched
-from clipvet.detectors.sources._source import Source
-from clipvet.detectors.sources._watch import Watch
 
 __all__ = ["run"]
 
@@ -51,7 +47,7 @@ def run(
     Raises:
         UsageError, UnfitEnvironment: before the first image. A bad image stops nothing.
     """
-    total = _count(config, host)
+    total = count_images(config, host)
     setup = set_up(config, host=host, runtime_factory=runtime_factory)
     tally = Tally()
     watch = None if setup.recipe is None else LineWatch(setup.recipe)
@@ -68,7 +64,7 @@ def run(
             config.out, setup.configuration, fresh=config.fresh, verify=config.verify, each=take
         ) as folder,
     ):
-        source = _source(config, host, Labels(folder.roots), folder.is_done)
+        source = image_source(config, host, Labels(folder.roots), folder.is_done)
         report = RunReport(folder, setup, tally, source, total=total, watch=watch)
         heatmaps = HeatmapFiles(folder=folder.path, mode=config.heatmaps)
         try:
@@ -109,40 +105,3 @@ def _write_sinks(
 
 def _by_detector(sets: Sequence[SetSummary]) -> dict[str, dict[str, Any]]:
     return {one.detector: asdict(one) for one in sets}
-
-
-def _source(
-    config: RunConfig, host: Host, labels: Labels, is_done: Callable[[str], bool]
-) -> Source:
-    def takes(path: Path) -> bool:
-        return path.suffix.lower() in host.readers or is_candidate(path)
-
-    if config.watching is not None:
-        return Watch(
-            folders=check_watched(config.sources),
-            watching=config.watching,
-            is_done=is_done,
-            all_files=config.all_files,
-            takes=takes,
-            labels=labels,
-        )
-    return Given(
-        names=config.sources,
-        sampling=config.sampling,
-        reconnect=config.reconnect,
-        is_done=is_done,
-        all_files=config.all_files,
-        takes=takes,
-        labels=labels,
-    )
-
-
-def _count(config: RunConfig, host: Host) -> int | None:
-    """How many images there are, for the progress; None if nobody can know."""
-    source = _source(config, host, Labels(), lambda _id: False)
-    total = source.count()
-    if total == 0 and not source.problems:
-        places = ", ".join(str(name) for name in config.sources)
-        passed = ", ".join(f"{count} {why}" for why, count in sorted(source.ignored.items()))
-        raise UsageError(f"no image in {places}{f' (passed over: {passed})' if passed else ''}")
-    return total

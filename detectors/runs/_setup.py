@@ -62,9 +62,16 @@ def set_up(
     config: RunConfig,
     *,
     host: Host,
+    threads: int | None = None,
     runtime_factory: Callable[..., FeatureRuntime] | None = None,
 ) -> RunSetup:
     """Load the recipe, open the engine, learn from references, warm up.
+
+    Args:
+        config: of the run.
+        host: the plugins.
+        threads: inside one operator; None takes every usable core.
+        runtime_factory: for tests, see :class:`Engine`.
 
     Raises:
         UsageError: the configuration contradicts itself.
@@ -83,6 +90,7 @@ def set_up(
         tiling=fixed.tiling,
         device=config.device,
         batch_size=config.batch_size,
+        threads=threads,
         runtime_factory=runtime_factory,
     )
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,18 @@ from clipvet.detectors.records._ids import file_stem
 from clipvet.detectors.records._records import CombinedFacts, HeatmapFacts, Record
 from clipvet.detectors.runs._sqlite import write_sqlite
 
-__all__ = ["HeatmapFiles", "HeatmapMode", "TableFormat", "check_format", "write_table"]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "HeatmapFiles",
+    "HeatmapMode",
+    "TableFormat",
+    "check_format",
+    "parquet_schema",
+    "table_rows",
+    "write_table",
+]
 
 HeatmapMode = Literal["none", "npz", "png", "overlay"]
 """How heatmaps are kept: npz exactly, png in 16 bits, overlay as npz and pictures."""
@@ -114,7 +125,7 @@ def write_table(folder: Path, table: TableFormat) -> Path | None:
     if table == "sqlite":
         write_sqlite(part, records)
     else:
-        rows = (row for record in records for row in _rows(record))
+        rows = (row for record in records for row in table_rows(record))
         with part.open("wb") as file:
             _write_csv(file, rows) if table == "csv" else _write_parquet(file, rows)
     part.replace(path)
@@ -131,7 +142,8 @@ _COLUMNS: dict[str, type] = {
 }  # fmt: skip
 
 
-def _rows(record: Record) -> Iterator[dict[str, Any]]:
+def table_rows(record: Record) -> Iterator[dict[str, Any]]:
+    """A row for each detection, and one for an image without any."""
     image: dict[str, Any] = {
         "image": record.image.id,
         "sha256": record.image.sha256,
@@ -163,6 +175,14 @@ def _rows(record: Record) -> Iterator[dict[str, Any]]:
             "method": one.details.get("method"),
             "error": one.error,
         }
+
+
+def parquet_schema() -> pa.Schema:
+    """The columns of :func:`table_rows`."""
+    import pyarrow as pa
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
+    return pa.schema([(name, kinds[kind]) for name, kind in _COLUMNS.items()])
 
 
 def _combined(combined: CombinedFacts | None) -> dict[str, Any]:
@@ -206,8 +226,7 @@ def _write_parquet(file: BinaryIO, rows: Iterator[dict[str, Any]]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64()}
-    schema = pa.schema([(name, kinds[kind]) for name, kind in _COLUMNS.items()])
+    schema = parquet_schema()
     with parquet.ParquetWriter(file, schema) as writer:
         while part := list(islice(rows, 4096)):
             writer.write_table(pa.Table.from_pylist(part, schema=schema))

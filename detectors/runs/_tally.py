@@ -131,6 +131,7 @@ class RunSummary:
 
     Attributes:
         out: the run folder.
+        records: the file of records, or the folder of their partitions.
         tally: counts over everything in it.
         resumed: records that were there before.
         ignored: why -> files and folders passed over.
@@ -147,6 +148,7 @@ class RunSummary:
     """
 
     out: Path
+    records: str
     tally: Tally
     resumed: int
     ignored: dict[str, int]

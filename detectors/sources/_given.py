@@ -14,6 +14,7 @@ from clipvet.detectors.sources._archive import Archive, is_archive
 from clipvet.detectors.sources._capture import Sampling, check_opencv
 from clipvet.detectors.sources._globs import Glob, has_wildcards
 from clipvet.detectors.sources._live import Live, is_live
+from clipvet.detectors.sources._shard import Shard
 from clipvet.detectors.sources._source import FoundImage, Source
 from clipvet.detectors.sources._video import Video, is_video
 from clipvet.detectors.sources._walk import FoundFile, Walk, check_sources
@@ -39,6 +40,7 @@ class Given(Source):
         reconnect: see ``Live``.
         is_done: whether an id has a record.
         all_files, takes: as of ``Walk``.
+        shard: give this part of the images alone.
     """
 
     names: Iterable[SourceName]
@@ -47,15 +49,15 @@ class Given(Source):
     is_done: Callable[[str], bool] = lambda _id: False
     all_files: bool = False
     takes: Callable[[Path], bool] = is_candidate
+    shard: Shard | None = None
 
     def __iter__(self) -> Iterator[FoundImage | None]:
         walk = self._walk()
         for name in self.names:
             for part in self._parts(name, walk):
-                if isinstance(part, Source):
-                    yield from part
-                else:
-                    yield part
+                for found in part if isinstance(part, Source) else (part,):
+                    if found is None or self._wants(found):
+                        yield found
 
     def count(self) -> int | None:
         """How many images there will be; None for a stream of names and what never ends.
@@ -71,13 +73,19 @@ class Given(Source):
         for name in self.names:
             parts = 0
             for part in self._parts(name, walk):
-                number = part.count() if isinstance(part, Source) else 1
+                if not isinstance(part, Source):
+                    number: int | None = self._wants(part)
+                else:
+                    number = part.count() if self.shard is None else None
                 known = known and number is not None
                 total += number or 0
                 parts += 1
             if not parts and _is_pattern(name):
                 raise UsageError(f"{name}: no image matches this pattern")
         return total if known else None
+
+    def _wants(self, found: FoundImage) -> bool:
+        return self.shard is None or self.shard.takes(found.id)
 
     def _walk(self) -> Walk:
         return Walk(
