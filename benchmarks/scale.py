@@ -228,7 +228,7 @@ def main() -> None:
         "`python -m benchmarks.scale` (`make bench-scale`) writes this page.",
         "",
     ]
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         rendered = render_all(work / "rendered", args.pictures)
         if args.tiny:
