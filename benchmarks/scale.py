@@ -10,7 +10,6 @@ depend on how many are done, and resuming costs at most 5 s more than starting.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import signal
@@ -166,8 +165,6 @@ def section(name: str, options: Sequence[str], images: Path, count: int, work: P
     report = time.perf_counter() - start
     size = sum(path.stat().st_size for path in (run / "report").rglob("*") if path.is_file())
     again = parts[1].first - parts[0].first
-    state = json.loads((run / "run.json").read_text())
-    sets = ", ".join(f"{one['groups']}" for one in state.get("sets", {}).values())
     shown = " ".join(options).replace(str(work), ".")
     minutes = sum(part.seconds for part in parts) / 60
     lines = [
@@ -203,8 +200,6 @@ def section(name: str, options: Sequence[str], images: Path, count: int, work: P
         f"| report as a folder | {report:.0f} s, {size / 1e6:.0f} MB | usable |",
         "",
     ]
-    if sets:
-        lines += [f"Groups of the set-level detector: {sets}.", ""]
     print("\n".join(lines), flush=True)
     return lines
 
@@ -237,7 +232,7 @@ def main() -> None:
             classes = work / "classes.txt"
             classes.write_text("gear\nbottle\nboard\n")
             options = ["--bundle", str(work / "tiny"), "-d", "clipn", "--set", "clipn.method=mcm",
-                       "-d", "quality", "--classes", str(classes)]  # fmt: skip
+                       "--classes", str(classes)]  # fmt: skip
             lines += section("random tiny bundle", options, images, args.tiny, work)
         if args.mini:
             images = links(work / "some", rendered, args.mini)

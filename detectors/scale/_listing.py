@@ -16,9 +16,10 @@ from clipvet.detectors.host._host import Host
 from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._images import image_source
 from clipvet.detectors.scale._objects import ObjectWalk, StoredImage, stored_image
-from clipvet.detectors.scale._storage import as_url, is_url, open_url
+from clipvet.detectors.scale._storage import open_url
 from clipvet.detectors.sources._given import SourceName
 from clipvet.detectors.sources._source import FoundImage, Source
+from clipvet.detectors.sources._urls import as_url, is_url
 from clipvet.detectors.sources._walk import FoundFile
 
 if TYPE_CHECKING:
@@ -169,4 +170,7 @@ def _entries(name: SourceName) -> Iterator[SourceName]:
 
 
 def _place(image: FoundImage) -> bytes:
-    return image.url.encode() if isinstance(image, StoredImage) else os.fsencode(image.path)
+    if isinstance(image, StoredImage):
+        return image.url.encode()
+    assert isinstance(image, FoundFile)  # the listing refuses everything else
+    return os.fsencode(image.path)

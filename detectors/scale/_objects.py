@@ -15,9 +15,10 @@ from clipvet.detectors.errors import FrameUnreadable, UsageError
 from clipvet.detectors.frames._frames import Frame
 from clipvet.detectors.frames._magic import has_image_suffix
 from clipvet.detectors.records._ids import escaped, record_id
-from clipvet.detectors.scale._storage import as_url, open_url
+from clipvet.detectors.scale._storage import open_url
 from clipvet.detectors.sources._globs import Glob, has_wildcards
 from clipvet.detectors.sources._source import FoundImage, ImageReader, Source
+from clipvet.detectors.sources._urls import as_url
 
 __all__ = ["ObjectWalk", "StoredImage", "stored_image"]
 

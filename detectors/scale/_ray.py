@@ -22,9 +22,10 @@ from clipvet.detectors.runs._tally import RunSummary
 from clipvet.detectors.scale._listing import Listing, Partition, partitions
 from clipvet.detectors.scale._partitions import PartitionFolder
 from clipvet.detectors.scale._report import PartitionReport
-from clipvet.detectors.scale._storage import Storage, is_url
+from clipvet.detectors.scale._storage import Storage
 from clipvet.detectors.scale._worker import Assignment, Attempts, Judge
 from clipvet.detectors.sources._globs import has_wildcards
+from clipvet.detectors.sources._urls import is_url
 from clipvet.detectors.sources._walk import check_sources
 
 __all__ = ["RayPool", "run_on_ray"]
@@ -84,7 +85,8 @@ def run_on_ray(
         source = Listing(config=config, host=host, labels=Labels(_roots(folder)))
         report = PartitionReport(folder, setup, source, progress=progress, on_record=on_record)
         report.save("running")
-        done, waiting, names = set(folder.names()), [], []
+        done, names = set(folder.names()), list[str]()
+        waiting: list[Any] = []  # references to what is left with Ray
         with ExitStack() as stack:
             for part in partitions(source, pool.partition):
                 names.append(part.name)
@@ -126,7 +128,8 @@ def _judged(
 
     gpus = 1 if assignment.config.device == "cuda" else 0
     resource, each = ("GPU", 1) if gpus else ("CPU", pool.cpus)
-    free = int(ray.cluster_resources().get(resource, 0) // each)
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    free = int(resources.get(resource, 0) // each)
     actors = min(pool.actors or max(1, free), len(waiting))
     attempts = ray.remote(num_cpus=0)(Attempts).remote()
     results = ray.data.from_arrow_refs(list(waiting)).map_batches(

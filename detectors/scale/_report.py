@@ -19,8 +19,8 @@ from clipvet.detectors.runs._setup import RunSetup
 from clipvet.detectors.runs._tally import RunSummary, Tally
 from clipvet.detectors.scale._listing import Partition
 from clipvet.detectors.scale._partitions import PartitionFolder
-from clipvet.detectors.scale._storage import as_url
 from clipvet.detectors.sources._source import Source
+from clipvet.detectors.sources._urls import as_url
 
 __all__ = ["PartitionReport"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,20 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from clipvet.detectors.errors import MissingDependency, UnfitEnvironment
+from clipvet.detectors.sources._urls import as_url, is_url
 
-__all__ = ["Storage", "as_url", "is_url", "open_url"]
-
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])", re.IGNORECASE)
-
-
-def is_url(name: str | Path) -> bool:
-    """True for ``s3://bucket/folder`` and the like, of which a Path leaves out one slash."""
-    return _URL.match(str(name)) is not None and not os.path.lexists(name)
-
-
-def as_url(name: str | Path) -> str:
-    """A URL with the slash that a Path has taken from it; a path as it is."""
-    return _URL.sub(r"\1://", str(name), count=1) if is_url(name) else str(name)
+__all__ = ["Storage", "open_url"]
 
 
 def open_url(url: str) -> tuple[Any, str]:

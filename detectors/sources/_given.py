@@ -16,6 +16,7 @@ from clipvet.detectors.sources._globs import Glob, has_wildcards
 from clipvet.detectors.sources._live import Live, is_live
 from clipvet.detectors.sources._shard import Shard
 from clipvet.detectors.sources._source import FoundImage, Source
+from clipvet.detectors.sources._urls import is_url
 from clipvet.detectors.sources._video import Video, is_video
 from clipvet.detectors.sources._walk import FoundFile, Walk, check_sources
 
@@ -27,7 +28,7 @@ SourceName: TypeAlias = str | Path
 
 def is_source(text: str) -> bool:
     """True if a text can be given to a run: an existing path, a pattern, a camera, a URL."""
-    return os.path.lexists(text) or has_wildcards(text) or is_live(text)
+    return os.path.lexists(text) or has_wildcards(text) or is_live(text) or is_url(text)
 
 
 @dataclass(kw_only=True)

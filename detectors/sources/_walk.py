@@ -13,6 +13,7 @@ from clipvet.detectors.frames._frames import Frame, is_candidate
 from clipvet.detectors.records._ids import record_id
 from clipvet.detectors.sources._globs import Glob
 from clipvet.detectors.sources._source import ImageReader, Source
+from clipvet.detectors.sources._urls import as_url, is_url
 
 __all__ = ["FoundFile", "Walk", "check_sources", "find_images", "found_file"]
 
@@ -165,6 +166,8 @@ def find_images(folder: Path) -> list[Path]:
 def check_sources(sources: Iterable[Path]) -> None:
     """Raise :class:`UsageError` for the first source that does not exist."""
     for source in sources:
+        if is_url(source):
+            raise UsageError(f"{as_url(source)}: object storage is read with --engine ray")
         if not os.path.lexists(source):
             raise UsageError(f"{source}: no such file or folder")
 

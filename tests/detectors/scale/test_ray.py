@@ -36,6 +36,7 @@ from clipvet.detectors import (
 from clipvet.detectors.records._ids import Labels
 from clipvet.detectors.runs._images import image_source
 from clipvet.detectors.scale._listing import Listing
+from tests.conftest import Detect
 from tests.runs import save_pictures
 
 COUNT = 40
@@ -164,8 +165,8 @@ def test_records_tables_and_heatmaps_are_those_of_a_local_run(
     for record in of_run(local):
         for one in record["detections"][:1]:
             assert scores[record["image"]["id"]] == one["score"]
-            grids = [Heatmap.load(f / one["heatmap"]["file"]).grid for f in (out, local)]
-            assert np.array_equal(*grids)
+            mine, other = (Heatmap.load(f / one["heatmap"]["file"]).grid for f in (out, local))
+            assert np.array_equal(mine, other)
 
 
 def test_a_finished_run_is_not_repeated_and_new_images_are_judged(
@@ -244,7 +245,7 @@ def test_lists_patterns_and_shards_name_images_as_local_runs_do(
     parquet.write_table(pa.table({"number": [1, 2, 3, 4], "path": paths}), tmp_path / "l.parquet")
     sources: list[str | Path] = [str(tmp_path / "l.parquet"), str(parts / "sub" / "*.png")]
     summary = go(sources, heatmaps="none")
-    by_name = (Path(path) for path in [*paths, *(parts / "sub").glob("*.png")])
+    by_name = (Path(path) for path in [*paths, *map(str, (parts / "sub").glob("*.png"))])
     run(settings(by_name, tmp_path / "one", tiny, heatmaps="none"), host=Host.load())
     assert of_partitions(tmp_path / "run") == of_run(tmp_path / "one")
     assert summary.tally.statuses == {"ok": 4, "unreadable": 1}
@@ -311,6 +312,30 @@ def test_what_a_partitioned_run_cannot_do_is_refused(
         run_on_ray(settings([parts], tmp_path / "run", tiny, **options), host=Host.load())
     assert str(raised.value) == message
     assert not (tmp_path / "run").exists()
+
+
+def test_the_commands(
+    start_in: Detect, environment: dict[str, str], tiny: Path, tmp_path: Path
+) -> None:
+    """On a Ray that the command starts for itself."""
+    pytest.importorskip("ray", reason="clipvet[ray] is not installed")
+    save_pictures(tmp_path / "parts", 5)
+    (tmp_path / "parts" / "bad.png").write_bytes(b"broken")
+    options = ["--bundle", tiny, "-d", "quality", "--heatmaps", "none"]
+    ray = ["--engine", "ray", "--actors", "1", "--partition", "4", "--out", "run"]
+    done = start_in("run", "parts", *options, *ray, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "6 images: 5 not judged, 1 error" in done.stdout
+    assert "run/records" in done.stdout
+    merged = start_in("merge", "run", "--out", "all", cwd=tmp_path)
+    assert merged.returncode == 0, merged.stderr
+    assert merged.stdout.startswith("6 images of 1 run: 0 flagged, 1 failed\n")
+    local = start_in("run", "parts", *options, "--out", "local", "-q", cwd=tmp_path)
+    assert local.returncode == 3
+    assert of_run(tmp_path / "all") == of_run(tmp_path / "local")
+    refused = start_in("s3://line/parts", *options, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "s3://line/parts: object storage is read with --engine ray" in refused.stderr
 
 
 def test_archives_and_nothing_are_refused(go: Go, tmp_path: Path) -> None:
