@@ -17,7 +17,7 @@ def merge(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Finished runs without a common image; of --engine ray, too."
+            metavar="RUN", help="Finished runs without a common image; of --engine ray, too."
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="A new run folder.")],

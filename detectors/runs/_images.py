@@ -70,4 +70,5 @@ def no_image(config: RunConfig, source: Source) -> UsageError:
     """The error of a run that found nothing."""
     places = ", ".join(str(name) for name in config.sources)
     passed = ", ".join(f"{count} {why}" for why, count in sorted(source.ignored.items()))
-    return UsageError(f"no image in {places}{f' (passed over: {passed})' if passed else ''}")
+    shard = "" if config.shard is None else f"shard {config.shard} of "
+    return UsageError(f"no image in {shard}{places}{f' (passed over: {passed})' if passed else ''}")

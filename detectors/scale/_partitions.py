@@ -51,7 +51,7 @@ class PartitionFolder:
         Raises:
             UsageError: it holds something else, or another configuration.
         """
-        if storage.names():
+        if any(not name.endswith(".part") for name in storage.names()):
             folder = cls.read(storage)
             check_same(storage.url, folder.state, configuration)
             if folder.state["partition"] != partition:

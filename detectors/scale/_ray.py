@@ -84,7 +84,6 @@ def run_on_ray(
         folder = PartitionFolder.open(out, setup.configuration, pool.partition)
         source = Listing(config=config, host=host, labels=Labels(_roots(folder)))
         report = PartitionReport(folder, setup, source, progress=progress, on_record=on_record)
-        report.save("running")
         done, names = set(folder.names()), list[str]()
         waiting: list[Any] = []  # references to what is left with Ray
         with ExitStack() as stack:
@@ -97,7 +96,9 @@ def run_on_ray(
                     waiting.append(_put(part))
             if not names:
                 raise no_image(config, source)
-            report.save("running")  # labels are on the disk before any record
+            report.save(
+                "running"
+            )  # before any record: whose folder it is, and what its labels mean
             assignment = Assignment(
                 config=replace(config, sources=()),
                 configuration=setup.configuration,

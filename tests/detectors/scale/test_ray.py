@@ -320,8 +320,8 @@ def test_the_commands(
     save_pictures(tmp_path / "parts", 5)
     (tmp_path / "parts" / "bad.png").write_bytes(b"broken")
     options = ["--bundle", tiny, "-d", "quality", "--heatmaps", "none"]
-    ray = ["--engine", "ray", "--actors", "1", "--partition", "4", "--out", "run"]
-    done = start_in("run", "parts", *options, *ray, cwd=tmp_path)
+    ray = ["--engine", "ray", "--actors", "1", "--actor-cpus", "1", "--partition", "4"]
+    done = start_in("run", "parts", *options, *ray, "--out", "run", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "6 images: 5 not judged, 1 error" in done.stdout
     assert "run/records" in done.stdout
@@ -343,6 +343,7 @@ def test_archives_and_nothing_are_refused(go: Go, tmp_path: Path) -> None:
         archive.writestr("a.png", b"x")
     with pytest.raises(UsageError, match=r"a\.zip/a\.png: archives, videos and cameras"):
         go([tmp_path / "a.zip"])
+    assert not (tmp_path / "run").exists()
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="no image in"):
         go([tmp_path / "none"], "other")
