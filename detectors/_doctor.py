@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-from onnx import TensorProto, helper
 
 from clipvet.detectors._counting import counted
 from clipvet.detectors.clip import (
@@ -111,6 +110,8 @@ def _chosen_packages() -> Iterator[Finding]:
 
 def _providers(host: Host) -> Iterator[Finding]:
     """Knowing a provider is not having it: each is started on a graph of one node."""
+    from onnx import TensorProto, helper
+
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         [helper.make_node("Add", ["x", "x"], ["y"])],

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-import onnx
-
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["keep_reached", "pruned_graph"]
@@ -29,6 +27,8 @@ def pruned_graph(path: Path, outputs: Collection[str]) -> bytes:
     Raises:
         BundleError: the file is no ONNX model or lacks one of the outputs.
     """
+    import onnx
+
     try:
         model = onnx.load(path, load_external_data=False)
     except Exception as error:  # noqa: BLE001 - protobuf raises its own, undocumented types

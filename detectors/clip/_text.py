@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip._session import Device, Session, open_session
+from clipvet.detectors.clip._shipped_text import read_shipped_text
 from clipvet.detectors.clip._text_cache import TextCache
 from clipvet.detectors.clip._tokenizer import Tokenizer
 
@@ -24,13 +25,14 @@ _STEP = 8
 
 
 class TextEncoder:
-    """The text tower of a bundle; its session is made at the first prompt that is not cached."""
+    """The text tower of a bundle; its session is made at the first prompt that is not at hand."""
 
     def __init__(
         self, bundle: Bundle, cache: TextCache, *, device: Device, threads: int | None
     ) -> None:
         self._bundle = bundle
         self._cache = cache
+        self._shipped = read_shipped_text(bundle.folder, bundle.info.sha256)
         self._device = device
         self._threads = threads
         self._session: Session | None = None
@@ -40,7 +42,8 @@ class TextEncoder:
     def __call__(self, prompts: Sequence[str]) -> NDArray[np.float32]:
         """Text embeddings float32 [len(prompts), E], not normalised."""
         wanted = list(dict.fromkeys(prompts))
-        known = self._cache.get(wanted)
+        known = {prompt: self._shipped[prompt] for prompt in wanted if prompt in self._shipped}
+        known |= self._cache.get(prompt for prompt in wanted if prompt not in known)
         new = [prompt for prompt in wanted if prompt not in known]
         if new:
             encoded = dict(zip(new, self._encode(new), strict=True))

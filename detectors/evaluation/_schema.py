@@ -34,7 +34,8 @@ EVAL_SCHEMA: Final = "clipvet.eval/1"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+    # Validators are built at first use: most processes that import this evaluate nothing.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
 class Estimate(_Part):

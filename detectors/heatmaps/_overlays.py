@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 
@@ -113,6 +113,8 @@ def _legend(
     width: int, size: int, *, low: float, high: float, label: str | None
 ) -> NDArray[np.uint8]:
     """A strip with the label, and below it the scale between its two numbers."""
+    from PIL import ImageDraw, ImageFont
+
     font = ImageFont.load_default(size)
     pad, line = size // 2, size * 3 // 2
     lines = 1 if label is None else 2

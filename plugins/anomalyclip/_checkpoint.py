@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors import UsageError
-from clipvet.detectors.clip.export import read_torch_file
 from clipvet.plugins.anomalyclip._bundle_text import PromptVectors
 
 __all__ = ["read_checkpoint"]
@@ -67,6 +66,8 @@ def read_checkpoint(path: Path) -> tuple[PromptVectors, list[NDArray[np.float32]
 
 def _arrays(path: Path) -> Arrays:
     """The tensors that act, by their names without wrappers."""
+    from clipvet.detectors.clip.export import read_torch_file
+
     content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("prompt_learner"), Mapping):
         content = content["prompt_learner"]

@@ -9,7 +9,6 @@ import typer
 
 from clipvet.detectors import Host, check_free
 from clipvet.detectors.clip import Device, find_bundle
-from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.anomalyclip._pictures import find_pictures
 
 __all__ = ["train"]
@@ -44,6 +43,8 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     opened = find_bundle(bundle, Host.load().bundles)
     check_free(out)
     pictures = find_pictures(data)
+    from clipvet.detectors.clip.export import require_torch
+
     require_torch("training anomalyclip")
     from clipvet.plugins.anomalyclip._training import TrainConfig, train_prompts
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors import UsageError
-from clipvet.detectors.clip.export import read_torch_file
 
 __all__ = ["Checkpoint", "read_checkpoint"]
 
@@ -95,6 +94,8 @@ def _key(name: str, mark: str) -> str:
 
 
 def _state(path: Path) -> Mapping[str, Any]:
+    from clipvet.detectors.clip.export import read_torch_file
+
     content = read_torch_file(path)
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]

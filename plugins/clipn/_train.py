@@ -9,7 +9,6 @@ import typer
 
 from clipvet.detectors import Host, check_free
 from clipvet.detectors.clip import Device, find_bundle
-from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.clipn._pairs import read_pairs
 from clipvet.plugins.clipn._tower_files import Precision
 
@@ -43,6 +42,8 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     opened = find_bundle(bundle, Host.load().bundles)
     check_free(out)
     pairs = read_pairs(data)
+    from clipvet.detectors.clip.export import require_torch
+
     require_torch("training clipn")
     from clipvet.plugins.clipn._training import TrainConfig, train_no_tower
 

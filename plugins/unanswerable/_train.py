@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from clipvet.detectors import UsageError, check_free
-from clipvet.detectors.clip.export import require_torch
 from clipvet.plugins.unanswerable._evaluation import (
     Table,
     evaluate,
@@ -63,6 +62,8 @@ def train(  # noqa: PLR0917 - Typer makes options of them
     """
     check_free(out)
     rows = read_rows(data, labelled=True)
+    from clipvet.detectors.clip.export import require_torch
+
     require_torch(f"training {ID}")
     import torch
 

@@ -1,0 +1,49 @@
+"""Text embeddings that lie beside a bundle: its usual prompts, so that the first run is quick.
+
+As with the cache: never needed, only quick. What is absent, damaged or another bundle's is not
+read. The file is no part of the bundle, whose hash does not change with it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+__all__ = ["SHIPPED_TEXT", "read_shipped_text", "write_shipped_text"]
+
+SHIPPED_TEXT = "text_cache.safetensors"
+"""Name of the file in the folder of its bundle."""
+
+
+def read_shipped_text(folder: Path, bundle_sha256: str) -> dict[str, NDArray[np.float32]]:
+    """Prompt -> float32 [E], not normalised; empty if nothing is shipped.
+
+    Args:
+        folder: of the bundle.
+        bundle_sha256: of the bundle; embeddings of another one are not read.
+    """
+    try:
+        with safe_open(folder / SHIPPED_TEXT, framework="numpy") as file:
+            facts = file.metadata() or {}
+            if facts.get("bundle_sha256") != bundle_sha256:
+                return {}
+            rows = np.asarray(file.get_tensor("embeddings"), dtype=np.float32)
+        return dict(zip(json.loads(facts["prompts"]), rows, strict=True))
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return {}
+
+
+def write_shipped_text(
+    folder: Path, bundle_sha256: str, embeddings: Mapping[str, NDArray[np.float32]]
+) -> None:
+    """Write what :func:`read_shipped_text` reads; at least one prompt."""
+    facts = {"bundle_sha256": bundle_sha256, "prompts": json.dumps(list(embeddings))}
+    rows = np.stack(list(embeddings.values())).astype(np.float32)
+    save_file({"embeddings": rows}, folder / SHIPPED_TEXT, metadata=facts)
+    (folder / SHIPPED_TEXT).chmod(0o644)  # safetensors leaves it to its owner alone
