@@ -97,7 +97,7 @@ bench-marginal: wheel
 
 ## bench: WinCLIP beside anomalib and open_clip; writes benchmarks/RESULTS.md
 bench: wheel
-	$(VENV)/test/bin/python benchmarks/winclip.py --anomalib-python $(VENV)/bench/bin/python
+	$(VENV)/test/bin/python -m benchmarks.winclip --anomalib-python $(VENV)/bench/bin/python
 
 ## mini: train the embedded model again and export it (MINUTES=180; resumes; CUDA if there is one)
 MINUTES ?= 180

@@ -22,6 +22,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from benchmarks._results import RESULTS, machine, write_section
+
 HERE = Path(__file__).resolve().parent
 HEADING = "## WinCLIP zero-shot and the image encoder"
 REST = 0.5  # seconds between calls: threads of the arm before stop spinning
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=7, help="alternating rounds, at least 5")
     parser.add_argument("--threads", type=int, default=2, help="threads of each arm")
-    parser.add_argument("--out", type=Path, default=HERE / "RESULTS.md", help="Markdown to update")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="Markdown to update")
     options = parser.parse_args(arguments)
     if options.rounds < 5:
         parser.error("fewer than 5 rounds say nothing about spread")
@@ -126,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong:
         print("outputs are not equal, nothing is written:", *wrong, sep="\n", file=sys.stderr)
         return 1
-    write_section(options.out, section)
+    write_section(section, options.out)
     return 0
 
 
@@ -225,26 +227,6 @@ def report(
             "",
         ]
     )
-
-
-def machine() -> str:
-    """Class of this machine: processor, cores that can be used, memory."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text("utf-8").splitlines()
-        name = next((ln.split(":")[1].strip() for ln in lines if ln.startswith("model name")), name)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{name}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()}"
-
-
-def write_section(path: Path, section: str) -> None:
-    """Put the section under its heading, in place of the one from the last run."""
-    text = path.read_text("utf-8") if path.exists() else "# Benchmark results\n"
-    before, found, after = text.partition(HEADING)
-    following = after.find("\n## ")
-    rest = after[following:] if found and following >= 0 else ""
-    path.write_text(f"{before.rstrip()}\n\n{section}{rest}", "utf-8")
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -61,6 +61,8 @@ def _counts(console: Console, summary: RunSummary) -> None:
         f"   [dim]{summary.seconds:.1f} s{rate}, {escape(summary.provider)}[/]",
         highlight=False,
     )
+    if new:
+        console.print(f"[dim]{escape(summary.pace)}[/]", highlight=False)
 
 
 def _worst(console: Console, summary: RunSummary) -> None:

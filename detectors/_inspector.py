@@ -221,7 +221,7 @@ class Inspector(Closing):
         name = _name(source)
         try:
             frame = self._frame(source, bgr=bgr, white_level=white_level)
-            plan = self.engine.plan(frame)
+            plan = self.engine.prepare(self.engine.plan(frame))
         except FrameError as error:
             return _Read(ImageFacts(id=name), error, _milliseconds(start))
         return _Read(image_facts(name, frame), plan, _milliseconds(start))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from clipvet.detectors.clip._manifest import Preprocessing
 
-__all__ = ["preprocess", "squares"]
+__all__ = ["preprocess", "square", "squares"]
 
 _FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
@@ -41,12 +41,13 @@ def squares(
     """Resize alone, for a graph that normalises by itself: uint8 [V, size, size, 3], or ``out``."""
     if out is None:
         out = np.empty((len(views), settings.size, settings.size, 3), dtype=np.uint8)
-    for square, view in zip(out, views, strict=True):
-        square[...] = _square(view, settings)
+    for place, view in zip(out, views, strict=True):
+        place[...] = square(view, settings)
     return out
 
 
-def _square(view: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.uint8]:
+def square(view: NDArray[np.uint8], settings: Preprocessing) -> NDArray[np.uint8]:
+    """Resize one view: uint8 [size, size, 3]. A square of that size stays as it is."""
     size = settings.size
     height, width = view.shape[:2]
     if settings.resize == "squash":

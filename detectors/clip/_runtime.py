@@ -13,7 +13,7 @@ from clipvet.detectors._closing import Closing
 from clipvet.detectors.clip._bundle import Bundle, BundleInfo
 from clipvet.detectors.clip._gate import DomainGate
 from clipvet.detectors.clip._placement import Placement, stray_nodes
-from clipvet.detectors.clip._preprocess import preprocess, squares
+from clipvet.detectors.clip._preprocess import preprocess, square, squares
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip._session import Device, PixelBatch, Session, open_session
 from clipvet.detectors.clip._text import TextEncoder
@@ -102,6 +102,14 @@ class Runtime(Closing):
         strays = stray_nodes(session.placement, session.provider)
         return (*session.notes, *([] if strays is None else [strays]))
 
+    def squares(self, views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """The views resized: the part of preprocessing that other threads can do beforehand.
+
+        Encoding them gives the same bits as encoding the views.
+        """
+        settings = self.bundle.manifest.preprocessing
+        return [square(view, settings) for view in views] if self.needs else list(views)
+
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of any number of views.
 
@@ -138,10 +146,11 @@ class Runtime(Closing):
         return self._text.tokenizer.unknown_words(prompt)
 
     def warmup(self) -> None:
-        """Make the session and run one empty batch, so that the first view is not slow."""
+        """Make the session and run it as for one empty view, so that the first is not slow."""
         if self.needs:
             session = self._vision_session()
-            session.run({"pixel_values": self._pixels(session, [], self.batch_size)})
+            ((_, _, rows),) = _batches(1, self.batch_size, session.provider)
+            session.run({"pixel_values": self._pixels(session, [], rows)})
 
     def close(self) -> None:
         """Free both sessions; they are made again if the runtime is used again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from clipvet.detectors._closing import Closing
 from clipvet.detectors._detector import Batch, Query, Score
 from clipvet.detectors.clip import BundleInfo, Device
 from clipvet.detectors.engine._advice import advised
+from clipvet.detectors.engine._asked import AskedFrame, AskedView, Features
 from clipvet.detectors.engine._containment import Failure, pick, read_only
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
 from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
@@ -149,6 +150,12 @@ class Engine(Closing):
         views = plan_views(frame, region=self.region, tiling=self.tiling)
         return PlannedFrame(frame=frame, views=views)
 
+    def prepare(self, plan: PlannedFrame) -> PlannedFrame:
+        """Resize the views for every bundle now, in this thread; scores are the same bits."""
+        pixels = [view.pixels for view in plan.views]
+        squares = {group: runtime.squares(pixels) for group, runtime in self.runtimes.items()}
+        return replace(plan, squares=squares)
+
     def score(
         self, frames: Sequence[Frame | PlannedFrame], queries: Sequence[Sequence[Query]]
     ) -> list[list[RawResult]]:
@@ -158,28 +165,54 @@ class Engine(Closing):
             For each frame its results, by detector and then by query.
         """
         planned = [f if isinstance(f, PlannedFrame) else self.plan(f) for f in frames]
-        asked = [tuple(of_frame) or (Query(),) for of_frame in queries]
-        if len(planned) != len(asked):
-            raise ValueError(f"{len(planned)} frames with queries for {len(asked)}")
-        answers: list[list[list[list[Score] | Failure]]] = [
-            [[] for _ in planned] for _ in self._slots
-        ]
-        views = [(owner, view) for owner, plan in enumerate(planned) for view in plan.views]
-        gated: dict[str, list[list[float]]] = {
-            group: [[] for _ in planned] for group, runtime in self.runtimes.items() if runtime.gate
-        }
+        if len(planned) != len(queries):
+            raise ValueError(f"{len(planned)} frames with queries for {len(queries)}")
+        asked = [AskedFrame(plan, of) for plan, of in zip(planned, queries, strict=True)]
+        views = [view for one in asked for view in one.views()]
         for first in range(0, len(views), self.batch_size):
-            self._score_chunk(views[first : first + self.batch_size], asked, answers, gated)
-        domains = {group: self._domains(group, scores) for group, scores in gated.items()}
+            part = views[first : first + self.batch_size]
+            self.judge(part, self.encode(part))
+        return [self.results(one) for one in asked]
+
+    def encode(self, views: Sequence[AskedView]) -> dict[str, Features]:
+        """The shared pass over at most ``batch_size`` views: group -> features."""
+        start = time.perf_counter()
+        features = {
+            group: read_only(runtime.encode_views([view.pixels(group) for view in views]))
+            for group, runtime in self.runtimes.items()
+        }
+        self._spent("encode", time.perf_counter() - start, views)
+        return features
+
+    def judge(self, views: Sequence[AskedView], features: Mapping[str, Features]) -> None:
+        """Let every detector answer for these views; the answers are kept with their frames."""
+        start = time.perf_counter()
+        pictures = [one.view for one in views]
+        owners = [id(one.frame) for one in views]
+        for group, runtime in self.runtimes.items():
+            if runtime.gate is not None:
+                for one, score in zip(views, runtime.gate.score(features[group]), strict=True):
+                    one.frame.gated[group].append(float(score))
+        for place, slot in enumerate(self._slots):
+            queries = [slot.applicable(one.frame.queries) for one in views]
+            batch = Batch(features=features[slot.group], views=pictures, queries=queries)
+            for one, answer in zip(views, _ask(slot, batch, owners), strict=True):
+                one.frame.answers[place].append(answer)
+        for one in views:
+            one.frame.answered += 1
+        self._spent("detectors", time.perf_counter() - start, views)
+
+    def results(self, asked: AskedFrame) -> list[RawResult]:
+        """What came of a frame all of whose views are answered, by detector and then by query."""
+        domains = {group: self._domain(group, scores) for group, scores in asked.gated.items()}
         return [
-            [
-                replace(result, domain=domains[slot.group][index])
-                if slot.group in domains and slot.reads
-                else result
-                for slot, of_slot in zip(self._slots, answers, strict=True)
-                for result in merge_views(slot, plan, asked[index], of_slot[index], self.region)
-            ]
-            for index, plan in enumerate(planned)
+            replace(result, domain=domains[slot.group])
+            if slot.group in domains and slot.reads
+            else result
+            for place, slot in enumerate(self._slots)
+            for result in merge_views(
+                slot, asked.plan, asked.queries, asked.answers[place], self.region
+            )
         ]
 
     def fit(self, detector_id: str, frames: Iterable[Frame], query: Query) -> None:
@@ -210,42 +243,15 @@ class Engine(Closing):
         for runtime in self.runtimes.values():
             runtime.close()
 
-    def _score_chunk(
-        self,
-        views: Sequence[tuple[int, View]],
-        asked: Sequence[Sequence[Query]],
-        answers: list[list[list[list[Score] | Failure]]],
-        gated: dict[str, list[list[float]]],
-    ) -> None:
-        owners = [owner for owner, _ in views]
-        pictures = [view for _, view in views]
-        for group, runtime in self.runtimes.items():
-            start = time.perf_counter()
-            features = read_only(runtime.encode_views([view.pixels for view in pictures]))
-            encoded = time.perf_counter()
-            if runtime.gate is not None:
-                for owner, score in zip(owners, runtime.gate.score(features), strict=True):
-                    gated[group][owner].append(float(score))
-            for slot, of_slot in zip(self._slots, answers, strict=True):
-                if slot.group == group:
-                    queries = [slot.applicable(asked[owner]) for owner in owners]
-                    batch = Batch(features=features, views=pictures, queries=queries)
-                    for owner, answer in zip(owners, _ask(slot, batch, owners), strict=True):
-                        of_slot[owner].append(answer)
-            self._spent(encode=encoded - start, detectors=time.perf_counter() - encoded)
-
-    def _domains(self, group: str, scores: Sequence[Sequence[float]]) -> list[DomainScore]:
+    def _domain(self, group: str, scores: Sequence[float]) -> DomainScore:
         runtime = self.runtimes[group]
         assert runtime.gate is not None
-        return [
-            DomainScore(
-                bundle=runtime.info.id,
-                score=math.fsum(of_views) / len(of_views),
-                threshold=runtime.gate.threshold,
-                inside=runtime.gate.inside,
-            )
-            for of_views in scores
-        ]
+        return DomainScore(
+            bundle=runtime.info.id,
+            score=math.fsum(scores) / len(scores),
+            threshold=runtime.gate.threshold,
+            inside=runtime.gate.inside,
+        )
 
     def _batches(self, slot: Slot, frames: Iterable[Frame], query: Query) -> Iterator[Batch]:
         runtime = self.runtimes[slot.group]
@@ -273,10 +279,11 @@ class Engine(Closing):
             if message not in self.warnings:
                 self.warnings.append(message)
 
-    def _spent(self, **seconds: float) -> None:
+    def _spent(self, stage: str, seconds: float, views: Sequence[AskedView]) -> None:
         with self._lock:
-            for stage, spent in seconds.items():
-                self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        for one in views:
+            one.frame.seconds[stage] += seconds / len(views)
 
 
 def _ask(slot: Slot, batch: Batch, owners: Sequence[int]) -> list[list[Score] | Failure]:

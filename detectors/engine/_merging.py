@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clipvet.detectors._detector import Query, Score
 from clipvet.detectors.engine._containment import Failure
@@ -19,10 +22,17 @@ __all__ = ["PlannedFrame", "merge_views"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PlannedFrame:
-    """A frame and the views of it that will be encoded."""
+    """A frame and the views of it that will be encoded.
+
+    Attributes:
+        frame: the image.
+        views: in order.
+        squares: bundle -> the views as it reads them; what is absent is resized when encoded.
+    """
 
     frame: Frame
     views: Sequence[View]
+    squares: Mapping[str, Sequence[NDArray[np.uint8]]] = field(default_factory=dict)
 
 
 def merge_views(

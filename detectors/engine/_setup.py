@@ -61,6 +61,9 @@ class FeatureRuntime(Protocol):
     def gate(self) -> DomainGate | None:
         """Tells views of the bundle's world from others."""
 
+    def squares(self, views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """The views resized for the network; encoding them gives the same as the views."""
+
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of some views."""
 

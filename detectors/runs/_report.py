@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeAlias
 
 from clipvet.detectors._counting import counted
 from clipvet.detectors.recipes._drift import LineWatch
+from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._folder import RunFolder
-from clipvet.detectors.runs._pipeline import Made
 from clipvet.detectors.runs._removal import RECORDS
 from clipvet.detectors.runs._setup import RunSetup
+from clipvet.detectors.runs._stages import StageClock
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
 from clipvet.detectors.sources._source import FoundImage, Source
 
@@ -53,6 +54,7 @@ class RunReport:
         setup: what computes the scores.
         tally: of everything in the folder.
         source: of the images.
+        clock: of the stages.
         total: how many it will find.
         watch: of a run with a recipe: sees every record.
     """
@@ -63,6 +65,7 @@ class RunReport:
         setup: RunSetup,
         tally: Tally,
         source: Source,
+        clock: StageClock,
         *,
         total: int | None,
         watch: LineWatch | None = None,
@@ -71,14 +74,14 @@ class RunReport:
         self._setup = setup
         self._tally = tally
         self._source = source
+        self._clock = clock
         self._total = total
         self._watch = watch
         self._done = 0
         self._unsynced = 0
         self._under_way: set[str] = set()
-        self._stages: dict[str, float] = {}
         self._asked: set[int] = set()
-        self._start = self._saved = time.perf_counter()
+        self._saved = time.perf_counter()
         self._calls_before = setup.engine.encoder_calls
         self._earlier: dict[str, Any] = dict(folder.state)
         self._started = datetime.now(UTC)
@@ -104,13 +107,11 @@ class RunReport:
             self._sync()
             self.save("running")
 
-    def before(self, made: Made) -> None:
+    def before(self, record: Record) -> None:
         """Account for a record that is about to be written."""
-        for stage, seconds in made.seconds.items():
-            self._stages[stage] = self._stages.get(stage, 0.0) + seconds
         self._done += 1
         self._unsynced += 1
-        self._under_way.discard(made.record.image.id)
+        self._under_way.discard(record.image.id)
         if len(self._folder.state["sources"]) != len(self._source.labels.roots):
             self.save("running")  # a record's label is on disk before the record
         elif self._unsynced > self._setup.engine.batch_size:
@@ -144,9 +145,10 @@ class RunReport:
             problems=list(self._source.problems),
             encoder_calls=earlier.get("encoder_calls", 0) + self._encoder_calls(),
             seconds={
-                **{stage: round(spent, 3) for stage, spent in sorted(self._stages.items())},
-                "wall": round(time.perf_counter() - self._start, 3),
+                "wall": round(self._clock.wall, 3),
+                "processor": round(self._clock.processor(), 3),
             },
+            stages=self._clock.stages(),
             calls=earlier.get("calls", 0) + 1,
             started=earlier.get("started", self._started.isoformat(timespec="seconds")),
             finished=now.isoformat(timespec="seconds") if status == "finished" else None,
@@ -175,8 +177,9 @@ class RunReport:
             ignored=dict(self._source.ignored),
             problems=list(self._source.problems),
             encoder_calls=self._encoder_calls(),
-            seconds=time.perf_counter() - self._start,
-            stages=dict(self._stages),
+            seconds=self._clock.wall,
+            stages=self._clock.stages(),
+            pace=self._clock.sentence(),
             warnings=[*self._warnings(), *self._unasked()],
             bundles={info.id: info.description for info in engine.infos.values()},
             provider=engine.provider,

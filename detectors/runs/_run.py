@@ -22,6 +22,7 @@ from clipvet.detectors.runs._report import Progress, RunReport
 from clipvet.detectors.runs._sets import finish_sets
 from clipvet.detectors.runs._setup import set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles, write_table
+from clipvet.detectors.runs._stages import StageClock
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
 
 __all__ = ["run"]
@@ -65,19 +66,23 @@ def run(
         ) as folder,
     ):
         source = image_source(config, host, Labels(folder.roots), folder.is_done)
-        report = RunReport(folder, setup, tally, source, total=total, watch=watch)
+        clock = StageClock()
+        report = RunReport(folder, setup, tally, source, clock, total=total, watch=watch)
         heatmaps = HeatmapFiles(folder=folder.path, mode=config.heatmaps)
         try:
             report.save("running")
             images = (found for found in source if found is None or not report.passes(found))
-            for made in make_records(images, setup, heatmaps, threads=config.threads):
-                if made is None:
+            for record in make_records(
+                images, setup, heatmaps, threads=config.threads, clock=clock
+            ):
+                if record is None:
                     report.idle()
                     continue
-                report.before(made)
-                folder.add(made.record)
-                take(made.record)
-                progress(report.progress())
+                with clock.work("write"):
+                    report.before(record)
+                    folder.add(record)
+                    take(record)
+                    progress(report.progress())
             folder.sync()
             table, regions, sets = _write_sinks(config, setup.engine.slots)
         except KeyboardInterrupt:

@@ -137,7 +137,9 @@ class RunSummary:
         ignored: why -> files and folders passed over.
         problems: folders that could not be read, videos and streams that broke.
         encoder_calls: views encoded for scores, over all bundles, in this call.
-        seconds: wall-clock time; stages: seconds by stage, summed over threads.
+        seconds: wall-clock time.
+        stages: stage -> ``busy`` seconds over all threads, and ``wait`` seconds of the encoder.
+        pace: what bounded the run, in a sentence.
         warnings: sentences for the reader.
         bundles: id -> what it is, in words.
         provider: execution provider.
@@ -155,7 +157,8 @@ class RunSummary:
     problems: list[str]
     encoder_calls: int
     seconds: float
-    stages: dict[str, float]
+    stages: dict[str, dict[str, float]]
+    pace: str
     warnings: list[str]
     bundles: dict[str, str]
     provider: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._report import Progress, Status, setup_facts
 from clipvet.detectors.runs._setup import RunSetup
+from clipvet.detectors.runs._stages import in_words, together
 from clipvet.detectors.runs._tally import RunSummary, Tally
 from clipvet.detectors.scale._listing import Partition
 from clipvet.detectors.scale._partitions import PartitionFolder
@@ -59,7 +59,8 @@ class PartitionReport:
         self._sizes: dict[str, int] = {}  # of the partitions whose records have not been read
         self._finished: set[str] = set()
         self._total = self._done = self._resumed = self._encoder_calls = 0
-        self._stages = Counter[str]()
+        self._stages = together({}, {})
+        self._processor = 0.0
         self._start = self._saved = time.perf_counter()
         self._started = folder.state.get("started", _now())
         self._calls_before = folder.state.get("encoder_calls", 0)
@@ -87,7 +88,8 @@ class PartitionReport:
         if "failure" in facts:
             raise UnfitEnvironment(facts["failure"])
         self._encoder_calls += facts["encoder_calls"]
-        self._stages.update(facts["seconds"])
+        self._stages = together(self._stages, facts["stages"])
+        self._processor += facts["processor"]
         self._count(row["name"])
         self._read()
         if time.perf_counter() - self._saved > _SAVE_EVERY_S:
@@ -103,7 +105,11 @@ class PartitionReport:
             ignored=dict(sorted(self._source.ignored.items())),
             problems=list(self._source.problems),
             encoder_calls=self._calls_before + self._encoder_calls,
-            seconds={**self._rounded(), "wall": round(time.perf_counter() - self._start, 3)},
+            seconds={
+                "wall": round(time.perf_counter() - self._start, 3),
+                "processor": round(self._processor, 3),
+            },
+            stages=self._stages,
             started=self._started,
             finished=_now() if status == "finished" else None,
             drift=[asdict(drift) for drift in self._watch.drifts] if self._watch else [],
@@ -123,7 +129,8 @@ class PartitionReport:
             problems=list(self._source.problems),
             encoder_calls=self._encoder_calls,
             seconds=time.perf_counter() - self._start,
-            stages=dict(self._stages),
+            stages=self._stages,
+            pace=in_words(self._stages),
             warnings=self._warnings(),
             bundles={info.id: info.description for info in engine.infos.values()},
             provider=engine.provider,
@@ -153,9 +160,6 @@ class PartitionReport:
                 failed=self._tally.failed,
             )
         )
-
-    def _rounded(self) -> dict[str, float]:
-        return {stage: round(spent, 3) for stage, spent in sorted(self._stages.items())}
 
     def _warnings(self) -> list[str]:
         moved = [drift.sentence for drift in self._watch.drifts] if self._watch else []

@@ -19,6 +19,7 @@ from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._pipeline import make_records
 from clipvet.detectors.runs._setup import RunSetup, set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles
+from clipvet.detectors.runs._stages import StageClock
 from clipvet.detectors.scale._listing import images_of
 from clipvet.detectors.scale._partitions import write_partition
 from clipvet.detectors.scale._storage import Storage
@@ -110,22 +111,23 @@ class Judge:
 
     def _judged(self, setup: RunSetup, name: str, table: pa.Table) -> dict[str, Any]:
         before = setup.engine.encoder_calls
-        seconds: dict[str, float] = {}
+        clock = StageClock()
         records: list[Record] = []
         with ExitStack() as stack:
             folder = self._task.out.local
             scratch = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             heatmaps = HeatmapFiles(folder=scratch, mode=self._task.config.heatmaps)
             images = images_of(table, self._host.readers.keys())
-            for made in make_records(images, setup, heatmaps, threads=self._task.threads):
-                if made is not None:
-                    records.append(made.record)
-                    for stage, spent in made.seconds.items():
-                        seconds[stage] = seconds.get(stage, 0.0) + spent
+            made = make_records(images, setup, heatmaps, threads=self._task.threads, clock=clock)
+            records += [record for record in made if record is not None]
             if folder is None:
                 self._task.out.upload(scratch)
         write_partition(self._task.out, name, records)  # after the pictures that they name
-        return {"encoder_calls": setup.engine.encoder_calls - before, "seconds": seconds}
+        return {
+            "encoder_calls": setup.engine.encoder_calls - before,
+            "processor": clock.processor(),
+            "stages": clock.stages(),
+        }
 
 
 def _set_up(task: Assignment, host: Host) -> RunSetup:

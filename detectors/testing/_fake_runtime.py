@@ -80,6 +80,10 @@ class FakeRuntime(Closing):
         self.encoder_calls = 0
         self._lock = threading.Lock()
 
+    def squares(self, views: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+        """The views as they are: resizing is part of :meth:`encode_views`."""
+        return list(views)
+
     def encode_views(self, views: Sequence[NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
         """Features of any number of views: one float32 array for each name in ``needs``."""
         if not self.needs:

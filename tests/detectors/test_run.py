@@ -101,7 +101,8 @@ def test_a_run_judges_everything_and_stops_for_nothing(
     assert state["counts"]["images"] == 16
     assert state["ignored"] == {"not an image": 1}
     assert state["sources"] == {"parts": str(tmp_path / "parts")}
-    assert {"decode", "encode", "detectors", "files", "wall"} <= set(state["seconds"])
+    assert set(state["seconds"]) == {"wall", "processor"}
+    assert {"decode", "preprocess", "infer", "score", "write"} <= set(state["stages"])
     assert len((tmp_path / "run" / "failures.jsonl").read_text().splitlines()) == 5
 
 

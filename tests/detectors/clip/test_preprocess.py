@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipvet.detectors.clip import Preprocessing
-from clipvet.detectors.clip._preprocess import preprocess
+from clipvet.detectors.clip._preprocess import preprocess, square
 from clipvet.detectors.clip.export import CLIP_MEAN, CLIP_STD
 
 SHAPES = [(480, 640), (640, 480), (225, 224), (96, 96), (1000, 61), (61, 1000), (50, 70),
@@ -79,3 +79,15 @@ def test_the_hash_follows_every_setting() -> None:
     ]  # fmt: skip
     hashes = {base.sha256, *(base.model_copy(update=change).sha256 for change in changed)}
     assert len(hashes) == 1 + len(changed)
+
+
+@pytest.mark.parametrize("resize", ["squash", "shortest", "longest"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_resizing_beforehand_gives_the_same_bits(
+    resize: Literal["squash", "shortest", "longest"], shape: tuple[int, int]
+) -> None:
+    settings = Preprocessing(size=64, resize=resize, mean=CLIP_MEAN, std=CLIP_STD)
+    view = picture(*shape)
+    small = square(view, settings)
+    assert small.shape == (64, 64, 3)
+    np.testing.assert_array_equal(preprocess([small], settings), preprocess([view], settings))
