@@ -7,7 +7,8 @@ ROOMS  := clipvet.detectors clipvet.plugins clipvet.cli
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
-    bench bench-marginal bench-env bench-report bench-scale mini sample-data clean
+    bench bench-start bench-pipeline bench-latency bench-memory bench-marginal bench-env \
+    bench-report bench-scale mini sample-data clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -94,6 +95,10 @@ bench-env:
 ## bench-marginal: what one more detector costs; writes benchmarks/MARGINAL.md
 bench-marginal: wheel
 	$(VENV)/test/bin/python -m benchmarks.marginal
+
+## bench-start, bench-pipeline, bench-latency, bench-memory: a section of benchmarks/RESULTS.md each
+bench-start bench-pipeline bench-latency bench-memory: bench-%: wheel
+	$(VENV)/test/bin/python -m benchmarks.$*
 
 ## bench: WinCLIP beside anomalib and open_clip; writes benchmarks/RESULTS.md
 bench: wheel

@@ -78,8 +78,7 @@ def make_records(
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="clipvet")
     encoder = ThreadPoolExecutor(1, thread_name_prefix="clipvet-encoder")
-    # While a batch is encoded, the next is decoded: of tiles, few images fill it.
-    ahead = threads + (threads if setup.engine.tiling else setup.engine.batch_size)
+    ahead = 2 * threads  # while a batch is encoded, this thread gathers the next one
     try:
         found = clock.awaited("source", images)
         read = clock.awaited("decode", in_order(pool, partial(_read, setup, clock), found, ahead))
@@ -88,7 +87,7 @@ def make_records(
         encoded = clock.awaited("infer", in_order(encoder, encode, passes, 1))
         scored = _scored(encoded, setup, clock)
         finish = partial(_finish, setup, heatmaps, clock)
-        yield from clock.awaited("write", in_order(pool, finish, scored, 2 * threads))
+        yield from clock.awaited("write", in_order(pool, finish, scored, ahead))
     finally:
         encoder.shutdown(wait=True, cancel_futures=True)
         pool.shutdown(wait=True, cancel_futures=True)
