@@ -99,7 +99,8 @@ def test_run_json_tells_where_the_time_went(
     assert set(stages) == set(STAGES)
     assert stages["infer"]["busy"] >= 3 * MOMENT
     waits = sum(facts["wait"] for name, facts in stages.items() if name != "infer")
-    assert waits == pytest.approx(stages["infer"]["wait"], abs=0.01)
+    # The rest is the hand-over: between the run's thread and the encoder's.
+    assert waits <= stages["infer"]["wait"] + 0.01
     assert stages["infer"]["busy"] + stages["infer"]["wait"] <= wall + 0.01
     assert all(stages[name]["busy"] > 0 for name in ("decode", "score", "write"))
     assert "the encoder worked" in state["pace"]
