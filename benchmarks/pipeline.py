@@ -153,7 +153,8 @@ def draft_decoding(folder: Path, host: Host) -> str:
         f"would take {1000 * seconds['draft'] / count:.0f} ms where the whole picture takes "
         f"{1000 * seconds['full'] / count:.0f} ms, and moves the score of winclip by "
         f"{np.median(moved):.2f} standard deviations over these {count} pictures (at most "
-        f"{moved.max():.2f}): it is not done."
+        f"{moved.max():.2f}), enlarged renders without fine detail. It is not done: overlays and "
+        "detectors read the picture's own pixels, and a file must score as the same array does."
     )
 
 
