@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipvet.detectors.errors import BundleError
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["keep_reached", "pruned_graph"]
 
