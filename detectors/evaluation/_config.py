@@ -10,6 +10,7 @@ from clipvet.detectors.errors import UsageError
 from clipvet.detectors.evaluation._pixels import PIXEL_LIMIT
 from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._scoring_config import ScoringConfig
+from clipvet.detectors.runs._sinks import HeatmapMode
 
 __all__ = ["EvalConfig"]
 
@@ -46,5 +47,5 @@ class EvalConfig(ScoringConfig):
     def run(self, sources: Sequence[Path], out: Path) -> RunConfig:
         """The run that scores the images; pictures are drawn only where somebody sees them."""
         scoring = {one.name: getattr(self, one.name) for one in fields(ScoringConfig)}
-        heatmaps = "npz" if self.out is None else "overlay"
+        heatmaps: HeatmapMode = "npz" if self.out is None else "overlay"
         return RunConfig(sources=sources, out=out, heatmaps=heatmaps, **scoring)

@@ -38,7 +38,7 @@ __all__ = ["MergeSummary", "merge_runs"]
 
 _Key: TypeAlias = tuple[int, tuple[bytes, ...]]
 _SUMMED = ("encoder_calls", "calls")
-_SHARED = ("versions", "bundles", "provider", "recipe_folder", "map_thresholds")
+_SHARED = ("versions", "bundles", "provider", "nodes", "recipe_folder", "map_thresholds")
 
 
 @dataclass(frozen=True, kw_only=True)

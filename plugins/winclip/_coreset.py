@@ -113,7 +113,8 @@ def rarity(points: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np
         squared += squares
         squared[owners[some, None] == owners] = np.inf
         nearest[some] = squared.min(axis=1) + squares[some]
-    return np.sqrt(nearest.clip(min=0))
+    distances: NDArray[np.float64] = np.sqrt(nearest.clip(min=0))
+    return distances
 
 
 def weighted_medoids(

@@ -13,6 +13,7 @@ from PIL import Image
 from clipvet.detectors import (
     DetectorSpec,
     Host,
+    MergeSummary,
     RunConfig,
     Shard,
     UsageError,
@@ -69,7 +70,7 @@ def test_shards_merge_into_the_undivided_run(go: Go, tmp_path: Path) -> None:
     shards = [go(f"shard{n}", shard=Shard(number=n, of=3)) for n in (3, 1, 2)]
     sizes = [len(list(read_records(shard / "records.jsonl"))) for shard in shards]
     assert all(sizes)
-    summary = merge_runs(shards, out=tmp_path / "merged", host=HOST, table="csv")
+    summary: MergeSummary = merge_runs(shards, out=tmp_path / "merged", host=HOST, table="csv")
     merged = tmp_path / "merged"
     assert timeless(merged, tmp_path / "a") == timeless(whole, tmp_path / "b")
     assert (summary.tally.images, summary.tally.failed, summary.runs) == (sum(sizes), 1, 3)
