@@ -53,6 +53,11 @@ class Watched:
     samples: list[tuple[float, int, float, float]] = field(default_factory=list)
 
     @property
+    def processor(self) -> float:
+        """Seconds of all cores."""
+        return self.samples[-1][3]
+
+    @property
     def first(self) -> float:
         """Seconds until the first new record."""
         before = self.samples[0][1]
@@ -191,11 +196,14 @@ def section(name: str, options: Sequence[str], images: Path, count: int, work: P
             f"| images in a {label} second, by tenths of the images | {tenths} ({spread}) "
             f"| {'constant' if clock else ''} |"
         )
-    more = f"{nothing.seconds - bare.seconds:+.1f} s ({nothing.seconds:.1f} - {bare.seconds:.1f})"
+    spent, least = nothing.processor, bare.processor
+    more = (
+        f"{spent - least:+.1f} processor s ({spent:.1f} - {least:.1f}), wall {nothing.seconds:.1f}"
+    )
     asked = f"at most {RESUME_S:.0f} s"
     lines += [
         f"| first record after a kill, beyond a new run's | {again:+.1f} s | {asked} |",
-        f"| taken up with nothing to do, beyond a run over one image | {more} | |",
+        f"| taken up with nothing to do, beyond a run over one image | {more} | {asked} |",
         f"| all records read | {reading:.1f} s, {records.stat().st_size / 1e6:.0f} MB | |",
         f"| report as a folder | {report:.0f} s, {size / 1e6:.0f} MB | usable |",
         "",

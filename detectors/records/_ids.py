@@ -46,7 +46,11 @@ def path_of(name: str, roots: dict[str, Path]) -> Path | None:
     """The file behind a record id, or None if its root is unknown."""
     label, _, relative = name.partition("/")
     root = roots.get(label)
-    return None if root is None else root / os.fsdecode(unquote_to_bytes(os.fsencode(relative)))
+    if root is None:
+        return None
+    if "%" in relative:
+        relative = os.fsdecode(unquote_to_bytes(os.fsencode(relative)))
+    return root / relative
 
 
 def escaped(text: str) -> str:

@@ -96,6 +96,7 @@ class Walk(Source):
         takes = self.takes if only is None or self.matching is None else self.matching
         label = self.labels.of(root)
         real_root = os.path.realpath(root)
+        above = len(os.path.join(root, ""))  # noqa: PTH118 - of all that stands before a name
         seen = {identity}
         pending = [self._entries(root)]  # one open listing per level, not a call per level
         while pending:
@@ -109,11 +110,12 @@ class Walk(Source):
             elif _is_folder(entry):
                 if self._enters(entry, seen, real_root):
                     pending.append(self._entries(Path(entry.path)))
-            elif self.all_files or takes(Path(entry.path)):
-                path = Path(entry.path)
-                yield found_file(path, record_id(label, os.path.relpath(path, root)))
             else:
-                self.ignored["not an image"] += 1
+                path = Path(entry.path)
+                if self.all_files or takes(path):
+                    yield found_file(path, record_id(label, entry.path[above:]))
+                else:
+                    self.ignored["not an image"] += 1
 
     def _entries(self, folder: Path) -> Iterator[os.DirEntry[str]]:
         try:
