@@ -8,7 +8,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
     bench bench-start bench-pipeline bench-latency bench-memory bench-marginal bench-env \
-    bench-report bench-scale mini sample-data clean
+    bench-report bench-scale mini sample-data fuzz fuzz-short clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -118,6 +118,21 @@ sample-data: wheel
 	rm -rf sample_data/recipe
 	$(VENV)/test/bin/detect fit sample_data/parts/good --out sample_data/recipe \
 	    --shots 3 --false-alarm 0.05
+
+## fuzz: mutate files, guided by coverage, against TARGET= (tests/fuzz) or all, MINUTES= for each
+TARGET ?= all
+fuzz: MINUTES := $(if $(filter command line,$(origin MINUTES)),$(MINUTES),30)
+fuzz: wheel atheris
+	$(VENV)/test/bin/python -m tests.fuzz $(TARGET) --seconds $$(($(MINUTES) * 60))
+
+## fuzz-short: 20 s of every target
+fuzz-short: wheel atheris
+	$(VENV)/test/bin/python -m tests.fuzz all --seconds 20
+
+# No part of the test environment: it has wheels for few systems.
+.PHONY: atheris
+atheris: $(VENV)/test/.ready
+	$(VENV)/test/bin/python $(PIP) -c constraints/test.txt atheris
 
 ## clean: remove environments and builds
 clean:

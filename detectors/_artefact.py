@@ -18,6 +18,8 @@ __all__ = ["Artefact", "BundleIdentity", "check_free"]
 
 SCHEMA = "clipvet.artefact/1"
 HEADER, TENSORS = "artefact.json", "artefact.safetensors"
+# What reading a header raises that is not one: JSON nested too deeply, too.
+_DAMAGED = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 
 
 class BundleIdentity(Protocol):
@@ -97,7 +99,7 @@ class Artefact:
                     f"{detector}: {folder / name} is missing: fit or train it again"
                 )
         try:
-            header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+            header = json.loads((folder / HEADER).read_text(encoding="utf-8"), parse_int=_whole)
             content = (folder / TENSORS).read_bytes()
             if header["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {header['schema']!r}, not {SCHEMA!r}")
@@ -111,8 +113,10 @@ class Artefact:
             bundle = _Stored(**{key: str(value) for key, value in header["bundle"].items()})
             if not isinstance(header["facts"], dict):
                 raise ValueError("its facts are no JSON object")
+            # What is not finite, or does not fit 64 bits, breaks whoever computes with it.
+            json.dumps(header["facts"], allow_nan=False)
             return cls(detector=detector, bundle=bundle, facts=header["facts"], tensors=tensors)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        except (*_DAMAGED, SafetensorError) as error:
             raise RecipeError(
                 f"{detector}: the artefact in {folder} is damaged ({error}): fit or train it again"
             ) from error
@@ -150,6 +154,13 @@ class Artefact:
                 f"{self.detector}: the artefact was learned with another preprocessing of bundle "
                 f"{bundle.id}: fit or train it again"
             )
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if abs(number) >= 1 << 63:
+        raise ValueError(f"{digits[:20]}... is too large a number")
+    return number
 
 
 def check_free(folder: Path) -> None:

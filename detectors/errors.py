@@ -49,6 +49,11 @@ class ClipvetError(Exception):
 
     exit_code: ClassVar[int] = 70
 
+    def __str__(self) -> str:
+        """The message on one line, whatever the names and files that it quotes hold."""
+        text = super().__str__()
+        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
 
 class UsageError(ClipvetError):
     """The request contradicts itself or names something that does not exist."""

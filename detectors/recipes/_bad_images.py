@@ -50,7 +50,8 @@ class ThresholdRule:
         if text == "max-f1":
             return cls(recall=None)
         try:
-            recall = Fraction(number)
+            # Of 1e-99999999 a fraction would have to write out every digit.
+            recall = Fraction(number if "/" in number else repr(float(number)))
         except (ValueError, ZeroDivisionError):
             recall = Fraction(0)
         if name == "recall" and equals and 0 < recall <= 1:

@@ -237,6 +237,10 @@ class Recipe:
         verify_files(folder, table.files)
         name = table.validation
         validation = None if name is None else read_validation(folder / name)
+        flagging = {one.id for one in table.detectors} - set(table.gates)
+        for bad in () if validation is None else validation.images:
+            if not flagging <= set(bad.scores):
+                raise RecipeError(f"{folder / str(name)}: {bad.image} lacks a score: fit again")
         try:
             recipe = cls(
                 specs=tuple(one.spec(folder) for one in table.detectors),

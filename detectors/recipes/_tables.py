@@ -216,7 +216,7 @@ class RecipeFile(Table):
             return checked(cls, tomllib.loads(data.decode("utf-8")), path), data
         except FileNotFoundError as error:
             raise RecipeError(f"{folder}: not a recipe, it has no {RECIPE_FILE}") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # of tomllib, too
             raise RecipeError(f"{path}: cannot be read ({error}): fit again") from error
 
     def to_toml(self) -> str:

@@ -131,7 +131,7 @@ def read_validation(path: Path) -> Validation:
     """Read what :func:`write_validation` wrote; raises RecipeError for anything else."""
     try:
         return checked(Validation, json.loads(path.read_text(encoding="utf-8")), path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"{path}: cannot be read ({error}): fit again") from error
 
 

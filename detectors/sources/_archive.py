@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -27,6 +29,10 @@ _ARCHIVES = frozenset(
     ".7z .bz2 .cbz .gz .jar .rar .tar .tgz .xz .zip .zst".split()  # noqa: SIM905
 )
 _ENCRYPTED = 0x1
+# What zipfile and its decompressors raise for archives that are not as they should be.
+_DAMAGED: Final = (
+    OSError, RuntimeError, BadZipFile, ValueError, EOFError, struct.error, zlib.error, LZMAError,
+)  # fmt: skip
 
 
 def is_archive(path: Path) -> bool:
@@ -72,7 +78,7 @@ class Archive(Source):
             # when the last of them is gone.
             archive = ZipFile(self.path)
             members = sorted(archive.infolist(), key=lambda info: info.filename)
-        except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
+        except _DAMAGED as error:
             reason = f"no ZIP archive, or a damaged one ({_words(error)}): pack it again"
             yield BrokenFile(
                 id=file.id, path=file.path, size=file.size, mtime_ns=file.mtime_ns, reason=reason
@@ -80,7 +86,7 @@ class Archive(Source):
             return
         before: str | None = None
         for info in members:
-            if info.is_dir():
+            if info.filename.endswith("/"):  # a folder
                 continue
             why = "named twice" if info.filename == before else self._leaves_out(archive, info)
             before = info.filename
@@ -101,6 +107,8 @@ class Archive(Source):
         return sum(1 for _ in Archive(path=self.path, all_files=self.all_files))
 
     def _leaves_out(self, archive: ZipFile, info: ZipInfo) -> str | None:
+        if not info.filename:
+            return "without a name"
         path = PurePosixPath(info.filename)
         if any(_is_hidden(part) for part in path.parts):
             return "hidden"
@@ -111,7 +119,7 @@ class Archive(Source):
         try:
             with archive.open(info) as file:
                 return None if is_image(file.read(HEAD_BYTES)) else "not an image"
-        except (OSError, RuntimeError, BadZipFile, ValueError, EOFError, zlib.error):
+        except _DAMAGED:
             return "not an image"
 
 
@@ -148,7 +156,7 @@ def _content(archive: ZipFile, info: ZipInfo, name: str) -> bytes:
         raise FrameRefused(f"{shown}: {size}: unpack the archive first")
     try:
         return archive.read(info)  # never more than file_size, and the CRC is checked
-    except (OSError, RuntimeError, BadZipFile, ValueError, EOFError, zlib.error) as error:
+    except _DAMAGED as error:
         message = f"{shown}: damaged in the archive ({_words(error)}): pack it again"
         raise FrameUnreadable(message) from error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._frames import Frame, is_candidate
-from clipvet.detectors.records._ids import record_id
+from clipvet.detectors.records._ids import escaped, record_id
 from clipvet.detectors.sources._globs import Glob
 from clipvet.detectors.sources._source import ImageReader, Source
 from clipvet.detectors.sources._urls import as_url, is_url
@@ -122,8 +122,11 @@ class Walk(Source):
             with os.scandir(folder) as listing:
                 return iter(sorted(listing, key=lambda entry: os.fsencode(entry.name)))
         except OSError as error:
-            self.problems.append(f"{folder}: cannot be listed ({error.strerror})")
+            self._cannot_list(folder, error)
             return iter(())
+
+    def _cannot_list(self, folder: str | Path, error: OSError) -> None:
+        self.problems.append(f"{escaped(str(folder))}: cannot be listed ({error.strerror})")
 
     def _enters(self, entry: os.DirEntry[str], seen: set[tuple[int, int]], real_root: str) -> bool:
         if entry.is_symlink():
@@ -134,8 +137,11 @@ class Walk(Source):
                 return False
         try:
             identity = _identity(Path(entry.path))
-        except OSError:
+        except FileNotFoundError:
             self.ignored["gone while it was listed"] += 1
+            return False
+        except OSError as error:  # too long a path, for one: images may lie in there
+            self._cannot_list(entry.path, error)
             return False
         if identity in seen:
             self.ignored["folder met before"] += 1
