@@ -118,7 +118,8 @@ class Artefact:
             return cls(detector=detector, bundle=bundle, facts=header["facts"], tensors=tensors)
         except (*_DAMAGED, SafetensorError) as error:
             raise RecipeError(
-                f"{detector}: the artefact in {folder} is damaged ({error}): fit or train it again"
+                f"{detector}: the artefact in {folder} is damaged ({str(error)[:200]}): "
+                "fit or train it again"
             ) from error
 
     @classmethod

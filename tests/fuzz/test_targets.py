@@ -71,6 +71,14 @@ def test_file_names_longer_than_the_system_takes_are_absent_files() -> None:
     assert check(TARGETS["manifest"], replaced("manifest", b"weights.bin", long)) is None
 
 
+def test_a_refusal_does_not_quote_a_whole_file() -> None:
+    header, separator, tensors = next(seeds.artefacts()).partition(seeds.SEPARATOR)
+    data = json.dumps({**json.loads(header), "schema": "x" * 9000}).encode()
+    sentence = check(TARGETS["artefact"], data + separator + tensors)
+    assert sentence is not None
+    assert len(sentence) < 600
+
+
 def test_a_bad_image_without_a_score_is_refused() -> None:
     data = json.loads(next(TARGETS["validation"].seeds()))
     del data["images"][0]["scores"]["dist:bank"]
