@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HOME = Path(".fuzz")
@@ -22,7 +23,7 @@ INSTRUMENTED = ["clipvet", "PIL", "tomllib", "json", "zipfile", "safetensors"]
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target", help="one of them, or all (one after the other)")
+    parser.add_argument("target", help="one of them, or all (one a core)")
     parser.add_argument("--seconds", type=int, default=1800, help="for each target")
     parser.add_argument("--replay", type=Path, help="run a finding again, without atheris")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -35,7 +36,8 @@ def main() -> int:
         print(check(TARGETS[given.target], given.replay.read_bytes()) or "read without complaint")  # noqa: T201
         return 0
     names = list(TARGETS) if given.target == "all" else [given.target]
-    return max(_supervise(name, given.seconds) for name in names)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as side_by_side:
+        return max(side_by_side.map(lambda name: _supervise(name, given.seconds), names))
 
 
 def _supervise(name: str, seconds: int) -> int:
