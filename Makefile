@@ -8,7 +8,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
     bench bench-start bench-pipeline bench-latency bench-memory bench-marginal bench-env \
-    bench-report bench-scale mini sample-data fuzz fuzz-short clean
+    bench-report bench-scale mini sample-data fuzz fuzz-short kill-test soak clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -72,6 +72,15 @@ bench-report: wheel
 ## bench-scale: 100,000 images and 10,000 on the embedded model; writes benchmarks/SCALE.md
 bench-scale: wheel
 	$(VENV)/test/bin/python -m benchmarks.scale
+
+## kill-test: kill -9 a run of 500 images N times (N=200), resume it, compare with an undisturbed one
+N ?= 200
+kill-test: wheel
+	$(VENV)/test/bin/python -m benchmarks.kill --kills $(N)
+
+## soak: all detectors over a mixed corpus for so long (SOAK_MINUTES=60, or MINUTES=); nothing may grow
+soak: wheel
+	$(VENV)/test/bin/python -m benchmarks.soak --minutes $(or $(SOAK_MINUTES),60)
 
 ## docs: build the site into .site/; a broken link fails
 docs: $(VENV)/docs/.ready

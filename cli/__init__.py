@@ -16,6 +16,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         sys.stdout.write(f"detect {version('clipvet')}\n")
         sys.exit(0)
+    from clipvet.cli._interrupt import second_interrupt_kills
     from clipvet.cli._main import run_command
 
+    second_interrupt_kills()
     sys.exit(run_command(arguments))

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Self
 
 from clipvet.detectors._detector import Query
+from clipvet.detectors._whole import room, sync_tree
 from clipvet.detectors.clip import BundleInfo
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import RecipeError, UsageError
@@ -212,15 +213,17 @@ class Recipe:
 
         Raises:
             UsageError: the folder exists and is not empty.
+            UnfitEnvironment: it cannot be written.
         """
         out = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
         check_free(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
         part = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}.part"
-        part.mkdir()
         try:
-            write_recipe(self, part, out)
-            part.replace(out)  # an empty folder gives way, a full one does not
+            with room(out):
+                part.mkdir(parents=True)
+                write_recipe(self, part, out)
+                sync_tree(part)
+                part.replace(out)  # an empty folder gives way, a full one does not
         except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise

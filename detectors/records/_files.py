@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from clipvet.detectors._closing import Closing
+from clipvet.detectors._whole import replacing
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
 
@@ -68,13 +69,9 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write a whole file of records, or leave the old one as it is."""
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         for record in records:
             file.write(record.to_json().encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def cut_torn_line(path: Path) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from clipvet.detectors._whole import sync_file, sync_tree
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.runs._removal import (
     REPORT_FOLDER,
@@ -66,7 +67,10 @@ class Target:
                 part.mkdir()
             yield part
             if self.folder:
+                sync_tree(part)
                 remove_report_folder(self.path)
+            else:
+                sync_file(part)
             part.replace(self.path)
         except BaseException:
             _remove(part)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from clipvet.detectors._closing import Closing
+from clipvet.detectors._whole import replacing
 from clipvet.detectors.errors import UnfitEnvironment, UsageError
 from clipvet.detectors.records._files import RecordWriter, cut_torn_line, write_records
 from clipvet.detectors.records._records import Record
@@ -101,7 +102,8 @@ class RunFolder(Closing):
                 }
             folder = cls(path, state, lock)
             folder.save()
-            folder._take_up(verify=verify, each=each)
+            with _room(path):
+                folder._take_up(verify=verify, each=each)
         except BaseException:
             os.close(lock)
             raise
@@ -199,14 +201,9 @@ def list_files(path: Path) -> None:
 
 def _write_state(path: Path, state: dict[str, Any]) -> None:
     state["files"] = own_files(path, state)
-    part = path / (RUN + ".part")
     text = json.dumps(state, indent=1, ensure_ascii=False, allow_nan=False)
-    with _room(path):
-        with part.open("w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path / RUN)
+    with _room(path), replacing(path / RUN) as part:
+        part.write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _kept(

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
+from clipvet.detectors._whole import replacing, room
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._regions import find_outlines
@@ -47,9 +48,11 @@ def write_regions(run: str | os.PathLike[str], form: RegionFormat) -> Path:
 
     Raises:
         UsageError: it is no run folder, or no detector of it reports regions.
+        UnfitEnvironment: they cannot be written.
     """
     source = _Run.open(Path(run))
-    return _write_coco(source) if form == "coco" else _write_labelme(source)
+    with room(source.folder):
+        return _write_coco(source) if form == "coco" else _write_labelme(source)
 
 
 def labelme_name(image_id: str) -> str:
@@ -121,15 +124,13 @@ class _Run:
 def _write_coco(run: _Run) -> Path:
     path = run.folder / COCO
     categories: dict[str, int] = {}
-    part = path.with_name(path.name + ".part")
-    with part.open("w", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         file.write('{"info": {"description": "regions found by clipvet"}, "licenses": [],\n')
         _write_list(file, "images", _coco_images(run, path))
         _write_list(file, "annotations", _coco_annotations(run, categories))
         listed = ({"id": n, "name": name} for name, n in categories.items())
         _write_list(file, "categories", listed, last=True)
         file.write("}\n")
-    part.replace(path)
     return path
 
 
@@ -188,9 +189,8 @@ def _write_labelme(run: _Run) -> Path:
             "imageWidth": record.image.width,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        with replacing(path) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     folder = run.folder / LABELME
     folder.mkdir(exist_ok=True)
     return folder

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipvet.detectors._detector import ImageGroup
+from clipvet.detectors._whole import sync_file
 from clipvet.detectors.engine._capture import captured
 from clipvet.detectors.engine._containment import blame
 from clipvet.detectors.engine._setup import Slot
@@ -103,6 +104,7 @@ def _finished(folder: Path, slot: Slot) -> SetSummary:
                 out.write("]}\n")
                 groups[group.kind] += 1
                 images[group.kind] += len(group.members)
+        sync_file(part)
         part.replace(folder / name)
     except OSError as error:
         message = f"cannot write {folder / name} ({error.strerror}): make room"

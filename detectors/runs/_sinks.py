@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors.errors import MissingDependency, UnfitEnvironment
+from clipvet.detectors._whole import replacing, room
+from clipvet.detectors.errors import MissingDependency
 from clipvet.detectors.frames._frames import Frame
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._overlays import render_overlay
@@ -94,13 +95,10 @@ class HeatmapFiles:
 
     def _whole(self, name: str, save: Callable[[Path], None]) -> None:
         path = self.folder / name
-        part = path.with_name(path.name + ".part")
-        try:
+        with room(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            save(part)
-            part.replace(path)
-        except OSError as error:
-            raise UnfitEnvironment(f"cannot write {path} ({error.strerror}): make room") from error
+            with replacing(path) as part:
+                save(part)
 
 
 def check_format(table: TableFormat) -> None:
@@ -120,15 +118,14 @@ def write_table(folder: Path, table: TableFormat) -> Path | None:
     if table == "jsonl":
         return None
     path = folder / f"records.{table}"
-    part = path.with_name(path.name + ".part")
     records = read_records(folder / "records.jsonl")
-    if table == "sqlite":
-        write_sqlite(part, records)
-    else:
-        rows = (row for record in records for row in table_rows(record))
-        with part.open("wb") as file:
-            _write_csv(file, rows) if table == "csv" else _write_parquet(file, rows)
-    part.replace(path)
+    with room(path), replacing(path) as part:
+        if table == "sqlite":
+            write_sqlite(part, records)
+        else:
+            rows = (row for record in records for row in table_rows(record))
+            with part.open("wb") as file:
+                _write_csv(file, rows) if table == "csv" else _write_parquet(file, rows)
     return path
 
 

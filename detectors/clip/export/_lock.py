@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from clipvet.detectors._whole import sync_file
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["LockedFile", "PullLock"]
@@ -77,6 +78,7 @@ class PullLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(f".{self.path.name}.part")
         part.write_text(text + "\n", "utf-8")
+        sync_file(part)
         part.replace(self.path)
 
     def _read(self) -> _Content:

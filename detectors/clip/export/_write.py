@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors._whole import sync_tree
 from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip._manifest import (
     FileFacts,
@@ -151,6 +152,7 @@ def write_bundle(
         work.chmod(0o755)
         if out.exists():
             out.rmdir()
+        sync_tree(work)
         work.rename(out)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
