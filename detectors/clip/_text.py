@@ -14,6 +14,7 @@ from clipvet.detectors.clip._session import Device, Session, open_session
 from clipvet.detectors.clip._shipped_text import read_shipped_text
 from clipvet.detectors.clip._text_cache import TextCache
 from clipvet.detectors.clip._tokenizer import Tokenizer
+from clipvet.detectors.errors import BundleError
 
 __all__ = ["TextEncoder"]
 
@@ -75,6 +76,13 @@ class TextEncoder:
                 )
             for rows, padded in _batches(ids, ids.argmax(axis=1) + 1):
                 out[rows] = self._session.run({"input_ids": padded})["text_embed"][: len(rows)]
+        for prompt, row in zip(prompts, out, strict=True):
+            if not np.isfinite(row).all():
+                name = self._bundle.manifest.name
+                raise BundleError(
+                    f"bundle {name} gave numbers that are not finite for the prompt {prompt!r}: "
+                    f"check it with `detect bundles verify {name}`"
+                )
         return out
 
 

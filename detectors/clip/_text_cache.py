@@ -6,6 +6,7 @@ A cache is never needed, only quick: whatever is wrong with the file, prompts ar
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sqlite3
 import threading
@@ -25,6 +26,11 @@ def default_cache_folder() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("clipvet"))
 
 
+_DIGEST = 8
+# Of SQLite's codes: perm, busy, locked, no memory, read-only, interrupted, full, cannot open.
+_NOT_DAMAGED = frozenset({3, 5, 6, 7, 8, 9, 13, 14})
+
+
 class TextCache:
     """Embeddings of one bundle in one SQLite file, which processes and threads may share.
 
@@ -36,7 +42,7 @@ class TextCache:
 
     def __init__(self, folder: Path, bundle_sha256: str, width: int) -> None:
         self._path = folder / "text" / f"{bundle_sha256[:32]}.sqlite"
-        self._bytes = 4 * width
+        self._width = width
         self._lock = threading.Lock()
 
     def get(self, prompts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
@@ -47,10 +53,9 @@ class TextCache:
         with self._lock, contextlib.suppress(sqlite3.Error, OSError), self._open() as db:
             for prompt in prompts:
                 row = db.execute("SELECT value FROM text WHERE prompt = ?", (prompt,)).fetchone()
-                if row and isinstance(row[0], bytes) and len(row[0]) == self._bytes:
-                    value = np.frombuffer(row[0], dtype="<f4")
-                    if np.isfinite(value).all():
-                        found[prompt] = value
+                value = None if row is None else self._unpacked(prompt, row[0])
+                if value is not None:
+                    found[prompt] = value
         return found
 
     def put(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
@@ -59,8 +64,8 @@ class TextCache:
             try:
                 self._write(rows)
             except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise  # locked or read-only: not damaged
+                if getattr(error, "sqlite_errorcode", None) in _NOT_DAMAGED:
+                    raise
                 self._path.unlink(missing_ok=True)
                 self._write(rows)
 
@@ -69,9 +74,17 @@ class TextCache:
         with self._open() as db:
             db.execute("CREATE TABLE IF NOT EXISTS text (prompt TEXT PRIMARY KEY, value BLOB)")
             db.executemany(
-                "INSERT OR IGNORE INTO text VALUES (?, ?)",
-                [(prompt, value.astype("<f4").tobytes()) for prompt, value in rows.items()],
+                "INSERT OR REPLACE INTO text VALUES (?, ?)",
+                [(prompt, _packed(prompt, value)) for prompt, value in rows.items()],
             )
+
+    def _unpacked(self, prompt: str, blob: object) -> NDArray[np.float32] | None:
+        """None for anything but what :func:`_packed` made of this prompt."""
+        size = 4 * self._width
+        if not isinstance(blob, bytes) or len(blob) != size + _DIGEST:
+            return None
+        value = np.frombuffer(blob[:size], dtype="<f4")
+        return value if blob == _packed(prompt, value) and np.isfinite(value).all() else None
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -81,3 +94,9 @@ class TextCache:
                 yield db
         finally:
             db.close()
+
+
+def _packed(prompt: str, value: NDArray[np.float32]) -> bytes:
+    """A value and its digest: SQLite does not notice a bit that a disk turned over."""
+    data = value.astype("<f4").tobytes()
+    return data + hashlib.blake2b(prompt.encode() + b"\0" + data, digest_size=_DIGEST).digest()

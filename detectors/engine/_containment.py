@@ -178,9 +178,10 @@ def _sound(score: Any) -> Score:
         if heatmap.ndim != 2 or heatmap.size == 0 or heatmap.dtype.kind != "f":
             shape = list(heatmap.shape)
             raise ValueError(f"its heatmap is {heatmap.dtype} {shape}, not float32 [gh, gw]")
-        if not np.isfinite(heatmap).all():
+        with np.errstate(over="ignore"):
+            heatmap = np.array(heatmap, dtype=np.float32, order="C")
+        if not np.isfinite(heatmap).all():  # after the cast: float64 holds more than float32
             raise ValueError("its heatmap holds numbers that are not finite")
-        heatmap = np.array(heatmap, dtype=np.float32, order="C")
     return Score(value=value, heatmap=heatmap, details=dict(_items(score.details)))
 
 

@@ -6,8 +6,8 @@ not depend on the views beside it, so any grouping of the images gives the same 
 
 from __future__ import annotations
 
-import math
 import threading
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +20,7 @@ from clipvet.detectors.clip import BundleInfo, Device
 from clipvet.detectors.engine._advice import advised
 from clipvet.detectors.engine._asked import AskedFrame, AskedView, Features
 from clipvet.detectors.engine._containment import Failure, pick, read_only
+from clipvet.detectors.engine._finite import finite_mean, not_finite
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
 from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.engine._setup import FeatureRuntime, Slot, build_slots, open_runtime
@@ -29,6 +30,8 @@ from clipvet.detectors.frames._views import Region, Tiling, View, plan_views
 from clipvet.detectors.host._host import Host
 
 __all__ = ["Engine", "FeatureRuntime", "PlannedFrame"]
+
+_SPOILT = "gave numbers that are not finite for this image (in {})"
 
 
 class Engine(Closing):
@@ -248,7 +251,7 @@ class Engine(Closing):
         assert runtime.gate is not None
         return DomainScore(
             bundle=runtime.info.id,
-            score=math.fsum(scores) / len(scores),
+            score=finite_mean(scores),
             threshold=runtime.gate.threshold,
             inside=runtime.gate.inside,
         )
@@ -266,6 +269,11 @@ class Engine(Closing):
 
     def _fit_batch(self, runtime: FeatureRuntime, views: Sequence[View], query: Query) -> Batch:
         features = read_only(runtime.encode_views([view.pixels for view in views]))
+        spoilt = next(filter(None, not_finite(features, runtime.needs, len(views))), None)
+        if spoilt:
+            raise DetectorError(
+                f"bundle {runtime.info.id} {_SPOILT.format(spoilt)}: none is learned from it"
+            )
         return Batch(features=features, views=list(views), queries=[(query,)] * len(views))
 
     def _slot(self, detector_id: str) -> Slot:
@@ -290,8 +298,12 @@ def _ask(slot: Slot, batch: Batch, owners: Sequence[int]) -> list[list[Score] | 
     """The detector's answers; views without a query that it could answer are not shown to it."""
     if slot.guarded is None:
         return [slot.failure or Failure("error", slot.id)] * len(batch)
-    asked = [i for i, queries in enumerate(batch.queries) if queries]
-    answers: list[list[Score] | Failure] = [[] for _ in batch.views]
+    broken = not_finite(batch.features, slot.reads, len(batch))
+    asked = [i for i, queries in enumerate(batch.queries) if queries and not broken[i]]
+    answers: list[list[Score] | Failure] = [
+        Failure("error", f"{slot.id}: bundle {slot.group} {_SPOILT.format(names)}") if names else []
+        for names in broken
+    ]
     if asked:
         part = batch if len(asked) == len(batch) else pick(batch, asked)
         scored = slot.guarded.score(part, [owners[i] for i in asked])
