@@ -78,9 +78,9 @@ N ?= 200
 kill-test: wheel
 	$(VENV)/test/bin/python -m benchmarks.kill --kills $(N)
 
-## soak: all detectors over a mixed corpus for so long (SOAK_MINUTES=60, or MINUTES=); nothing may grow
+## soak: all detectors over a mixed corpus for so long (MINUTES=60); nothing may grow
 soak: wheel
-	$(VENV)/test/bin/python -m benchmarks.soak --minutes $(or $(SOAK_MINUTES),60)
+	$(VENV)/test/bin/python -m benchmarks.soak --minutes $(if $(filter file,$(origin MINUTES)),60,$(MINUTES))
 
 ## docs: build the site into .site/; a broken link fails
 docs: $(VENV)/docs/.ready

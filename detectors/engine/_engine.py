@@ -269,11 +269,10 @@ class Engine(Closing):
 
     def _fit_batch(self, runtime: FeatureRuntime, views: Sequence[View], query: Query) -> Batch:
         features = read_only(runtime.encode_views([view.pixels for view in views]))
-        spoilt = next(filter(None, not_finite(features, runtime.needs, len(views))), None)
+        spoilt = next(filter(None, not_finite(features, features.keys(), len(views))), None)
         if spoilt:
-            raise DetectorError(
-                f"bundle {runtime.info.id} {_SPOILT.format(spoilt)}: none is learned from it"
-            )
+            message = f"bundle {runtime.info.id} {_SPOILT.format(spoilt)}: nothing is learned"
+            raise DetectorError(message)
         return Batch(features=features, views=list(views), queries=[(query,)] * len(views))
 
     def _slot(self, detector_id: str) -> Slot:

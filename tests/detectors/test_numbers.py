@@ -86,9 +86,11 @@ def test_features_that_are_not_finite_are_an_error_that_names_them(
 
 
 def test_nothing_is_learned_from_them() -> None:
-    with Engine([DetectorSpec(id="learner")], host=EVERYTHING, runtime_factory=Spoilt) as engine:
-        with pytest.raises(DetectorError, match="not finite"):
-            engine.fit("learner", [frame(1), read_frame(WHITE)], Query())
+    with (
+        Engine([DetectorSpec(id="learner")], host=EVERYTHING, runtime_factory=Spoilt) as engine,
+        pytest.raises(DetectorError, match="not finite"),
+    ):
+        engine.fit("learner", [frame(1), read_frame(WHITE)], Query())
 
 
 def test_a_gate_that_gives_no_number_lets_nothing_pass() -> None:

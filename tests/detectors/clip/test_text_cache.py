@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -130,3 +131,65 @@ def test_the_folder_follows_the_environment(
     assert default_cache_folder() == tmp_path / "here"
     monkeypatch.delenv("CLIPVET_CACHE")
     assert default_cache_folder().name == "clipvet"
+
+
+def damage(path: Path, how: str) -> None:
+    if how == "columns":
+        path.unlink()
+        with sqlite3.connect(path) as db:
+            db.execute("CREATE TABLE text (something, else_)")
+        db.close()
+    elif how == "half":
+        os.truncate(path, path.stat().st_size // 2)
+    else:  # one byte of each embedding, or its length
+        statement = {
+            "bit": "UPDATE text SET value = CAST(X'00' || substr(value, 2) AS BLOB)",
+            "shape": "UPDATE text SET value = CAST(substr(value, 9) AS BLOB)",
+        }[how]
+        with sqlite3.connect(path) as db:
+            db.execute(statement)
+        db.close()
+
+
+@pytest.mark.parametrize("how", ["half", "columns", "bit", "shape"])
+def test_no_damage_changes_a_result_and_all_of_it_heals(
+    how: str, gelu: Bundle, tmp_path: Path
+) -> None:
+    first = encode(gelu, tmp_path)
+    (path,) = files(tmp_path)
+    damage(path, how)
+    np.testing.assert_array_equal(encode(gelu, tmp_path), first)
+    known = TextCache(tmp_path, gelu.info.sha256, 64).get(PROMPTS)
+    assert set(known) == set(PROMPTS), "the file was not mended"
+
+
+def test_ten_processes_begin_at_once_with_one_cache(gelu: Bundle, tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from clipvet.detectors.clip import Runtime, find_bundle\n"
+        "runtime = Runtime(find_bundle('shared', {}), needs=[], threads=1)\n"
+        "sys.stdin.read()\n"  # all are ready
+        "np.save(sys.argv[1], runtime.encode_text([f'part {i}' for i in range(20)]))\n"
+    )
+    (tmp_path / "bundles").mkdir()
+    (tmp_path / "bundles" / "shared").symlink_to(gelu.folder)
+    environment = {
+        **os.environ,
+        "CLIPVET_CACHE": str(tmp_path / "cache"),
+        "CLIPVET_BUNDLES": str(tmp_path / "bundles"),
+    }
+    outs = [tmp_path / f"{number}.npy" for number in range(10)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(out)], stdin=subprocess.PIPE, env=environment
+        )
+        for out in outs
+    ]
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.close()
+    assert [process.wait(timeout=120) for process in running] == [0] * 10
+    for out in outs[1:]:
+        np.testing.assert_array_equal(np.load(out), np.load(outs[0]))
+    cache = TextCache(tmp_path / "cache", gelu.info.sha256, 64)
+    assert len(cache.get([f"part {i}" for i in range(20)])) == 20
