@@ -74,7 +74,7 @@ class TextCache:
         with self._open() as db:
             db.execute("CREATE TABLE IF NOT EXISTS text (prompt TEXT PRIMARY KEY, value BLOB)")
             db.executemany(
-                "INSERT OR REPLACE INTO text VALUES (?, ?)",
+                "INSERT OR REPLACE INTO text (prompt, value) VALUES (?, ?)",
                 [(prompt, _packed(prompt, value)) for prompt, value in rows.items()],
             )
 
