@@ -6,8 +6,8 @@ not depend on the views beside it, so any grouping of the images gives the same 
 
 from __future__ import annotations
 
-import threading
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from clipvet.detectors._closing import Closing
-from clipvet.detectors._detector import Batch, Query, Score
+from clipvet.detectors._detector import Batch, Query
 from clipvet.detectors.clip import BundleInfo, Device
 from clipvet.detectors.engine._advice import advised
+from clipvet.detectors.engine._answers import ask
 from clipvet.detectors.engine._asked import AskedFrame, AskedView, Features
-from clipvet.detectors.engine._containment import Failure, pick, read_only
-from clipvet.detectors.engine._finite import finite_mean, not_finite
+from clipvet.detectors.engine._containment import read_only
+from clipvet.detectors.engine._finite import SPOILT, finite_mean, not_finite
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
 from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.engine._setup import FeatureRuntime, Slot, build_slots, open_runtime
@@ -30,8 +31,6 @@ from clipvet.detectors.frames._views import Region, Tiling, View, plan_views
 from clipvet.detectors.host._host import Host
 
 __all__ = ["Engine", "FeatureRuntime", "PlannedFrame"]
-
-_SPOILT = "gave numbers that are not finite for this image (in {})"
 
 
 class Engine(Closing):
@@ -199,7 +198,7 @@ class Engine(Closing):
         for place, slot in enumerate(self._slots):
             queries = [slot.applicable(one.frame.queries) for one in views]
             batch = Batch(features=features[slot.group], views=pictures, queries=queries)
-            for one, answer in zip(views, _ask(slot, batch, owners), strict=True):
+            for one, answer in zip(views, ask(slot, batch, owners), strict=True):
                 one.frame.answers[place].append(answer)
         for one in views:
             one.frame.answered += 1
@@ -271,7 +270,7 @@ class Engine(Closing):
         features = read_only(runtime.encode_views([view.pixels for view in views]))
         spoilt = next(filter(None, not_finite(features, features.keys(), len(views))), None)
         if spoilt:
-            message = f"bundle {runtime.info.id} {_SPOILT.format(spoilt)}: nothing is learned"
+            message = f"bundle {runtime.info.id} {SPOILT.format(spoilt)}: nothing is learned"
             raise DetectorError(message)
         return Batch(features=features, views=list(views), queries=[(query,)] * len(views))
 
@@ -291,21 +290,3 @@ class Engine(Closing):
             self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
         for one in views:
             one.frame.seconds[stage] += seconds / len(views)
-
-
-def _ask(slot: Slot, batch: Batch, owners: Sequence[int]) -> list[list[Score] | Failure]:
-    """The detector's answers; views without a query that it could answer are not shown to it."""
-    if slot.guarded is None:
-        return [slot.failure or Failure("error", slot.id)] * len(batch)
-    broken = not_finite(batch.features, slot.reads, len(batch))
-    asked = [i for i, queries in enumerate(batch.queries) if queries and not broken[i]]
-    answers: list[list[Score] | Failure] = [
-        Failure("error", f"{slot.id}: bundle {slot.group} {_SPOILT.format(names)}") if names else []
-        for names in broken
-    ]
-    if asked:
-        part = batch if len(asked) == len(batch) else pick(batch, asked)
-        scored = slot.guarded.score(part, [owners[i] for i in asked])
-        for i, answer in zip(asked, scored, strict=True):
-            answers[i] = answer
-    return answers

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["finite_mean", "not_finite"]
+__all__ = ["SPOILT", "finite_mean", "not_finite"]
+
+SPOILT = "gave numbers that are not finite for this image (in {})"
 
 
 def not_finite(
