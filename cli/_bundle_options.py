@@ -37,6 +37,7 @@ class ResizeName(StrEnum):
 class PrecisionName(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
+    INT8 = "int8"
 
 
 class PositionsName(StrEnum):

@@ -123,9 +123,11 @@ class Bundle:
         found = {}
         for tensor in model.graph.initializer:
             external = tensor.data_location == onnx.TensorProto.EXTERNAL
-            if external and (names is None or tensor.name in names):
+            if external and (names is None or tensor.name.removesuffix(".scale") in names):
                 load_external_data_for_tensor(tensor, str(self.folder))
                 found[tensor.name] = numpy_helper.to_array(tensor).astype(np.float32)
+        for name in [name for name in found if f"{name}.scale" in found]:
+            found[name] *= found.pop(f"{name}.scale")
         missing = sorted(set(names or ()) - set(found))
         if missing:
             raise BundleError(

@@ -106,7 +106,7 @@ class Manifest(_Frozen):
     source: Source
     embed_dim: int
     activation: Literal["gelu", "quickgelu"]
-    precision: Literal["fp32", "fp16"]
+    precision: Literal["fp32", "fp16", "int8"]
     logit_scale: float
     vision: VisionFacts
     text: TextFacts

@@ -94,6 +94,7 @@ def test_list(config: Path, tmp_path: Path) -> None:
         (["--resize", "longest"], lambda m: m.preprocessing.resize == "longest"),
         (["--vv-start", "2"], lambda m: m.vision.vv_start == 2),
         (["--precision", "fp16"], lambda m: m.precision == "fp16"),
+        (["--precision", "int8"], lambda m: m.precision == "int8"),
         (["--activation", "quickgelu"], lambda m: m.activation == "quickgelu"),
         ([], lambda m: m.preprocessing.resize == "squash" and m.vision.vv_start == 1),
     ],

@@ -30,7 +30,7 @@ def layer_norm(g: Graph, x: str, prefix: str, state: State) -> str:
 
 def linear(g: Graph, x: str, name: str, weight: NDArray[Any], bias: NDArray[Any] | None) -> str:
     """Write x @ weight^T + bias; the weight is stored transposed so that no node has to do it."""
-    y = g.add("MatMul", x, g.weight(f"{name}.weight_t", weight.T))
+    y = g.add("MatMul", x, g.matrix(f"{name}.weight_t", weight.T))
     return y if bias is None else g.add("Add", y, g.weight(f"{name}.bias", bias))
 
 

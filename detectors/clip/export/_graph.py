@@ -23,29 +23,34 @@ _ALIGNMENT = 64
 class WeightFile:
     """Arrays in the order they were first asked for; float32 or float16 on disk.
 
-    Graphs refer to its tensors by name, so a weight that three graphs use is stored once.
+    Graphs refer to its tensors by name, so a weight that three graphs use is stored once. With
+    ``int8``, matrices of graphs that ask for it are int8 and all else is float16.
     """
 
     def __init__(self, path: Path, *, precision: str) -> None:
         self.path = path
-        self.dtype = np.dtype(np.float16 if precision == "fp16" else np.float32)
+        self.int8 = precision == "int8"
+        self.dtype = np.dtype(np.float32 if precision == "fp32" else np.float16)
         self._entries: dict[str, tuple[TensorProto, int]] = {}
         self._file = path.open("wb")
 
-    def tensor(self, name: str, value: NDArray[Any]) -> TensorProto:
+    def tensor(
+        self, name: str, value: NDArray[Any], dtype: np.dtype[Any] | None = None
+    ) -> TensorProto:
         """The ONNX tensor that points at ``value`` in this file; written on first use."""
+        dtype = self.dtype if dtype is None else dtype
         if name not in self._entries:
             with np.errstate(over="ignore"):  # told below, by name
-                data = np.ascontiguousarray(value, dtype=self.dtype)
+                data = np.ascontiguousarray(value, dtype=dtype)
             if not np.isfinite(data).all():
                 raise UsageError(
-                    f"weight {name} is not finite in {self.dtype}: the checkpoint is damaged, or "
+                    f"weight {name} is not finite in {dtype}: the checkpoint is damaged, or "
                     "needs --precision fp32"
                 )
             self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT))
             proto = TensorProto(
                 name=name,
-                data_type=helper.np_dtype_to_tensor_dtype(self.dtype),
+                data_type=helper.np_dtype_to_tensor_dtype(dtype),
                 dims=data.shape,
                 data_location=TensorProto.EXTERNAL,
             )
@@ -66,11 +71,15 @@ class WeightFile:
 
 
 class Graph:
-    """Nodes in the order they are added; every method returns the name of a value."""
+    """Nodes in the order they are added; every method returns the name of a value.
 
-    def __init__(self, name: str, weights: WeightFile) -> None:
+    ``int8`` makes its matrices int8 where the weight file may hold such.
+    """
+
+    def __init__(self, name: str, weights: WeightFile, *, int8: bool = False) -> None:
         self.name = name
         self._weights = weights
+        self._int8 = int8 and weights.int8
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, TensorProto] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -95,6 +104,24 @@ class Graph:
             return name
         if name not in self._casts:
             self._casts[name] = self.add("Cast", name, to=TensorProto.FLOAT)
+        return self._casts[name]
+
+    def matrix(self, name: str, value: NDArray[Any]) -> str:
+        """A float32 weight [in, out]; as int8, each column has a scale of its own."""
+        if not self._int8:
+            return self.weight(name, value)
+        if name not in self._casts:
+            value = np.asarray(value, dtype=np.float32)
+            if not np.isfinite(value).all():
+                raise UsageError(f"weight {name} is not finite: the checkpoint is damaged")
+            scale = np.maximum(np.abs(value).max(axis=0) / 127, np.finfo(np.float32).tiny)
+            stored = {
+                name: (np.rint(value / scale), np.dtype(np.int8)),
+                f"{name}.scale": (scale, np.dtype(np.float32)),
+            }
+            for key, (data, dtype) in stored.items():
+                self._initializers[key] = self._weights.tensor(key, data, dtype)
+            self._casts[name] = self.add("DequantizeLinear", *stored, axis=1)
         return self._casts[name]
 
     def constant(self, name: str, value: NDArray[Any]) -> str:

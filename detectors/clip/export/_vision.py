@@ -44,7 +44,7 @@ def vision_graph(
         The graph (input ``pixel_values`` float32 [V, 3, S, S]) and, for each output, its shape
         without the view axis.
     """
-    tower = _Tower(Graph("vision", weights), config, state)
+    tower = _Tower(Graph("vision", weights, int8=True), config, state)
     g, vision = tower.g, config.vision
     tokens = tower.tokens(
         g.input("pixel_values", TensorProto.FLOAT, ["V", 3, vision.image_size, vision.image_size])

@@ -1,0 +1,115 @@
+"""Look around in an ONNX graph, and change it node by node."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+__all__ = ["GraphEdit"]
+
+
+class GraphEdit:
+    """The nodes of one graph, in order; :meth:`finish` writes them back.
+
+    Attributes:
+        nodes: all that are left, each before its readers.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._graph = graph
+        self._initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.nodes = list(graph.node)
+        self._look()
+
+    def producer(self, value: str) -> onnx.NodeProto | None:
+        """The node that computes a value; None for inputs and weights."""
+        return self._producers.get(value)
+
+    def readers(self, value: str) -> list[onnx.NodeProto]:
+        """The nodes that read a value."""
+        return self._readers.get(value, [])
+
+    def is_constant(self, value: str) -> bool:
+        """Whether it is a weight, or nothing but one in another type."""
+        producer = self.producer(value)
+        if producer is None:
+            return value in self._initializers
+        made = producer.op_type in {"Cast", "DequantizeLinear"}
+        return made and self.is_constant(producer.input[0])
+
+    def integers(self, value: str) -> list[int] | None:
+        """A constant vector of integers; None if it is something else."""
+        tensor = self._initializers.get(value)
+        if tensor is None or tensor.data_type != onnx.TensorProto.INT64:
+            return None
+        return [int(number) for number in numpy_helper.to_array(tensor).reshape(-1)]
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        """Add a small constant, or take the one of this name."""
+        if name not in self._initializers:
+            self._initializers[name] = numpy_helper.from_array(value, name)
+        return name
+
+    def row_slice(self, node: onnx.NodeProto) -> tuple[int, int] | None:
+        """(axis, end) of a slice of the first rows along one axis; None for another node."""
+        if node.op_type != "Slice" or len(node.input) != 4:
+            return None
+        starts, ends, axes = (self.integers(name) for name in node.input[1:4])
+        if starts != [0] or ends is None or axes is None or len(axes) != 1 or ends[0] < 1:
+            return None
+        return axes[0], ends[0]
+
+    def insert_slice(self, before: onnx.NodeProto, value: str, axis: int, end: int) -> str:
+        """The first rows of a value along an axis, computed just before a node."""
+        name = f"{value}/rows_{axis}_{end}"
+        if self.producer(name) is None:
+            bounds = (
+                self.constant(f"rows/{number}", np.array([number], np.int64))
+                for number in (0, end, axis)
+            )
+            self.insert(before, helper.make_node("Slice", [value, *bounds], [name], name=name))
+        return name
+
+    def insert(self, before: onnx.NodeProto, *added: onnx.NodeProto) -> None:
+        """Put nodes in front of another one."""
+        self.replace(before, *added, before)
+
+    def replace(self, old: onnx.NodeProto, *new: onnx.NodeProto) -> None:
+        """Put nodes in the place of another one."""
+        place = next(place for place, node in enumerate(self.nodes) if node is old)
+        self.nodes[place : place + 1] = new
+        self._look()
+
+    def remove(self, gone: onnx.NodeProto) -> None:
+        """Take a node out."""
+        self.nodes = [node for node in self.nodes if node is not gone]
+        self._look()
+
+    def bypass(self, gone: onnx.NodeProto) -> None:
+        """Let the readers of a node read its first input instead."""
+        for reader in self.readers(gone.output[0]):
+            for position, name in enumerate(reader.input):
+                if name == gone.output[0]:
+                    reader.input[position] = gone.input[0]
+        self.remove(gone)
+
+    def finish(self) -> None:
+        """Write the nodes back, and of the weights those that a node reads."""
+        used = {name for node in self.nodes for name in node.input}
+        kept = [tensor for name, tensor in self._initializers.items() if name in used]
+        for field, values in (("node", self.nodes), ("initializer", kept)):
+            copies = [type(value).FromString(value.SerializeToString()) for value in values]
+            del getattr(self._graph, field)[:]
+            getattr(self._graph, field).extend(copies)
+
+    def _look(self) -> None:
+        self._producers = {name: node for node in self.nodes for name in node.output}
+        self._readers: defaultdict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in self.nodes:
+            for name in dict.fromkeys(node.input):
+                self._readers[name].append(node)
