@@ -1,14 +1,14 @@
 """The arms of benchmarks/winclip.py, one process each; run by it, not by hand.
 
-``python _winclip_arms.py ARM FOLDER`` answers requests, one JSON object per line. The anomalib
-arm runs under another interpreter, which knows nothing of clipvet: every import is in its arm.
+``python -m benchmarks._winclip_arms ARM FOLDER`` answers requests, one JSON object per
+line. The anomalib arm runs under another interpreter, which knows nothing of clipvet: every import
+is in its arm.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -19,10 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._rates import gemm_model, gemm_operands, gemm_rate, graph_flops
+
 MODEL = "ViT-B-16-plus-240"
 OBJECT = "bottle"
 SIDE = 240
-GEMM = 2048
+SHOTS = 4
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 
 Arrays = Mapping[str, Any]
@@ -40,7 +42,7 @@ class Arm:
 
 
 def prepare(folder: Path) -> None:
-    """Write one random model as parameters and as a bundle, and one image."""
+    """Write one random model as parameters and as two bundles, one image, and references."""
     import open_clip
     import torch
     from safetensors.torch import save_file
@@ -50,20 +52,25 @@ def prepare(folder: Path) -> None:
     torch.manual_seed(0)
     state = open_clip.create_model(MODEL, pretrained=None).state_dict()
     save_file(state, folder / "state.safetensors")
-    np.save(folder / "image.npy", np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), "u1"))
-    write_bundle(
-        folder / "bundle",
-        config=parse_config(open_clip.get_model_config(MODEL)),
-        state={name: tensor.numpy() for name, tensor in state.items()},
-        tokenizer=clip_tokenizer(Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"),
-        name="random-plus-240",
-        description="Random weights for a benchmark: its scores mean nothing.",
-        licence="Apache-2.0",
-        source=Source(model=MODEL, weights="random, seed 0"),
-    )
+    images = np.random.default_rng(0).integers(0, 256, (1 + SHOTS, SIDE, SIDE, 3), "u1")
+    np.save(folder / "image.npy", images[0])
+    np.save(folder / "references.npy", images[1:])
+    vocabulary = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    for precision in ("fp32", "int8"):
+        write_bundle(
+            folder / precision,
+            config=parse_config(open_clip.get_model_config(MODEL)),
+            state={name: tensor.numpy() for name, tensor in state.items()},
+            tokenizer=clip_tokenizer(vocabulary),
+            name=f"random-plus-240-{precision}",
+            description="Random weights for a benchmark: its scores mean nothing.",
+            licence="Apache-2.0",
+            source=Source(model=MODEL, weights="random, seed 0"),
+            precision=precision,
+        )
 
 
-def clipvet_arm(folder: Path) -> Arm:
+def clipvet_arm(folder: Path, precision: str) -> Arm:
     """This package: pixels to score and heatmap, and pixels to the image embedding."""
     import onnxruntime
 
@@ -71,13 +78,16 @@ def clipvet_arm(folder: Path) -> Arm:
     from clipvet.detectors.clip import Bundle, Runtime
     from clipvet.plugins.winclip import WinClip, WinClipOptions
 
-    bundle = Bundle.open(folder / "bundle")
-    # max_references=0 because anomalib's zero-shot model keeps none either.
-    detector = WinClip(WinClipOptions(variant="anomalib", max_references=0))
+    bundle = Bundle.open(folder / precision)
+    # Zero-shot, anomalib's model keeps no references either.
+    detectors = {
+        call: WinClip(WinClipOptions(variant="anomalib", max_references=shots))
+        for call, shots in (("zero-shot", 0), ("few-shot", SHOTS))
+    }
     image = np.load(folder / "image.npy")
     box = (0, 0, SIDE, SIDE)
-    view = View(pixels=image, box=box)
-    needs = {"zero-shot": detector.needs, "encoder": frozenset({"cls_embed"})}
+    needs = {call: detector.needs for call, detector in detectors.items()}
+    needs["encoder"] = frozenset({"cls_embed"})
     runtimes = {
         name: Runtime(
             bundle,
@@ -85,33 +95,42 @@ def clipvet_arm(folder: Path) -> Arm:
             device="cpu",
             batch_size=1,
             threads=THREADS,
-            cache_folder=folder / "cache",
+            cache_folder=folder / f"cache-{precision}",
         )
         for name, features in needs.items()
     }
-    runtime = runtimes["zero-shot"]
-    detector.prepare(Context(bundle=runtime.info, encode_text=runtime.encode_text))
 
-    def zero_shot() -> Arrays:
-        features = runtime.encode_views([image])
-        batch = Batch(features=features, views=[view], queries=[[Query(object=OBJECT)]])
-        score = detector.score(batch)[0][0]
+    def batch_of(call: str, pixels: Any) -> Batch:
+        views = [View(pixels=one, box=box) for one in pixels]
+        features = runtimes[call].encode_views(pixels)
+        return Batch(features=features, views=views, queries=[[Query(object=OBJECT)]] * len(pixels))
+
+    for call, detector in detectors.items():
+        runtime = runtimes[call]
+        detector.prepare(Context(bundle=runtime.info, encode_text=runtime.encode_text))
+    references = np.load(folder / "references.npy")
+    detectors["few-shot"].fit([batch_of("few-shot", [pixels]) for pixels in references])
+
+    def winclip(call: str) -> Arrays:
+        batch = batch_of(call, [image])
+        score = detectors[call].score(batch)[0][0]
         assert score.heatmap is not None
         heatmap = Heatmap(grid=score.heatmap, box=box, image_size=(SIDE, SIDE)).resized()
-        return {**features, "score": np.float32(score.value), "map": heatmap}
+        return {**batch.features, "score": np.float32(score.value), "map": heatmap}
 
-    left, right = _gemm_operands()
+    left, right = gemm_operands()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(
-        _gemm_model(right), settings, providers=["CPUExecutionProvider"]
+        gemm_model(right), settings, providers=["CPUExecutionProvider"]
     )
     return Arm(
         calls={
-            "zero-shot": zero_shot,
+            "zero-shot": lambda: winclip("zero-shot"),
+            "few-shot": lambda: winclip("few-shot"),
             "encoder": lambda: runtimes["encoder"].encode_views([image]),
         },
-        flops=lambda name: graph_flops(folder / "bundle" / "vision.onnx", needs[name]),
+        flops=lambda name: graph_flops(folder / precision / "vision.onnx", needs[name]),
         packages=("clipvet", "onnxruntime", "numpy"),
         gemms={
             "onnxruntime": lambda: session.run(None, {"left": left}),
@@ -129,13 +148,13 @@ def eager_arm(folder: Path) -> Arm:
     torch.set_num_threads(THREADS)
     model = open_clip.create_model(MODEL, pretrained=None).eval()
     model.load_state_dict(load_file(folder / "state.safetensors"))
-    pixels = torch.from_numpy(_network_input(folder))
+    pixels = torch.from_numpy(_network_input(np.load(folder / "image.npy")))
 
     def encoder() -> Arrays:
         with torch.inference_mode():
             return {"cls_embed": model.encode_image(pixels).numpy()}
 
-    left, right = (torch.from_numpy(operand) for operand in _gemm_operands())
+    left, right = (torch.from_numpy(operand) for operand in gemm_operands())
     return Arm(
         calls={"encoder": encoder},
         flops=lambda _name: _torch_flops(lambda: model.encode_image(pixels)),
@@ -154,8 +173,9 @@ def anomalib_arm(folder: Path) -> Arm:
     torch_model.PRETRAINED = None
     model = torch_model.WinClipModel().eval()
     model.clip.load_state_dict(load_file(folder / "state.safetensors"))
-    model.setup(class_name=OBJECT)
-    pixels = torch.from_numpy(_network_input(folder))
+    references = [_network_input(pixels) for pixels in np.load(folder / "references.npy")]
+    model.setup(class_name=OBJECT, reference_images=torch.from_numpy(np.concatenate(references)))
+    pixels = torch.from_numpy(_network_input(np.load(folder / "image.npy")))
     seen: dict[str, Any] = {}
     encode_image = model.encode_image
 
@@ -166,7 +186,8 @@ def anomalib_arm(folder: Path) -> Arm:
 
     model.encode_image = watched  # hands out the embeddings, to compare them
 
-    def zero_shot() -> Arrays:
+    def winclip(shots: int) -> Arrays:
+        model.k_shot = shots  # with 0, the references that it holds are not looked at
         result = model(pixels)
         arrays = {name: tensor.numpy() for name, tensor in seen.items()}
         return {
@@ -175,10 +196,10 @@ def anomalib_arm(folder: Path) -> Arm:
             "map": result.anomaly_map[0].numpy(),
         }
 
-    left, right = (torch.from_numpy(operand) for operand in _gemm_operands())
+    left, right = (torch.from_numpy(operand) for operand in gemm_operands())
     return Arm(
-        calls={"zero-shot": zero_shot},
-        flops=lambda _name: _torch_flops(lambda: model(pixels)),
+        calls={"zero-shot": lambda: winclip(0), "few-shot": lambda: winclip(SHOTS)},
+        flops=lambda name: _torch_flops(lambda: winclip(SHOTS if name == "few-shot" else 0)),
         packages=("anomalib", "torch", "open_clip_torch"),
         gemms={"torch": lambda: left @ right},
         # Some releases add a forward hook at every call and never remove it.
@@ -207,44 +228,17 @@ def serve(arm: Arm, folder: Path) -> None:
         elif what == "flops":
             answer["flops"] = arm.flops(name)
         elif what == "gemm":
-            answer["gflops"] = {gemm: _gemm_rate(call) for gemm, call in arm.gemms.items()}
+            answer["gflops"] = {gemm: gemm_rate(call) for gemm, call in arm.gemms.items()}
         elif what == "versions":
             answer["versions"] = {package: version(package) for package in arm.packages}
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def _network_input(folder: Path) -> Any:
+def _network_input(image: Any) -> Any:
     mean = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
     std = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
-    pixels = (np.load(folder / "image.npy").astype(np.float32) / 255 - mean) / std
+    pixels = (image.astype(np.float32) / 255 - mean) / std
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
-
-
-def graph_flops(path: Path, outputs: frozenset[str]) -> int:
-    """2 x multiply-adds of every matrix product and convolution, for one view."""
-    import onnx
-
-    from clipvet.detectors.clip._pruning import pruned_graph
-
-    model = onnx.load_from_string(pruned_graph(path, outputs))
-    for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_value = 1
-    model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
-        dims = value.type.tensor_type.shape.dim
-        if all(dim.HasField("dim_value") for dim in dims):
-            shapes[value.name] = [dim.dim_value for dim in dims]
-    total = 0
-    for node in model.graph.node:
-        if node.op_type == "Conv":
-            summed = int(np.prod(shapes[node.input[1]][1:]))
-        elif node.op_type in {"MatMul", "Gemm"}:
-            summed = shapes[node.input[0]][-1]
-        else:
-            continue
-        total += 2 * int(np.prod(shapes[node.output[0]])) * summed
-    return total
 
 
 def _torch_flops(call: Callable[[], Any]) -> int:
@@ -259,40 +253,15 @@ def _torch_flops(call: Callable[[], Any]) -> int:
     return int(counter.get_total_flops())
 
 
-def _gemm_operands() -> tuple[Any, Any]:
-    rng = np.random.default_rng(0)
-    left, right = (rng.standard_normal((GEMM, GEMM), dtype=np.float32) for _ in range(2))
-    return left, right
-
-
-def _gemm_model(right: Any) -> bytes:
-    from onnx import TensorProto, helper, numpy_helper
-
-    shape = [GEMM, GEMM]
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["left", "right"], ["product"])],
-        "gemm",
-        [helper.make_tensor_value_info("left", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("product", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(right, "right")],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())
-
-
-def _gemm_rate(call: Callable[[], Any]) -> float:
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - start)
-    return 2 * GEMM**3 / statistics.median(seconds[1:]) / 1e9
-
-
 if __name__ == "__main__":
     arm_name, work = sys.argv[1], Path(sys.argv[2])
     if arm_name == "prepare":
         prepare(work)
     else:
-        arms = {"clipvet": clipvet_arm, "open_clip": eager_arm, "anomalib": anomalib_arm}
+        arms = {
+            "clipvet": lambda folder: clipvet_arm(folder, "fp32"),
+            "clipvet int8": lambda folder: clipvet_arm(folder, "int8"),
+            "open_clip": eager_arm,
+            "anomalib": anomalib_arm,
+        }
         serve(arms[arm_name](work), work)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._winclip_arms import graph_flops
+from benchmarks._rates import graph_flops
 from clipvet.detectors import DetectorSpec, Engine, Frame, Host, Query, read_frame
 from clipvet.detectors.clip import find_bundle
 from training.render import render

@@ -18,8 +18,9 @@ from clipvet.detectors.clip._graph_edit import GraphEdit
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
 
+WINDOWS = ["cls_embed", "win2_embed", "win3_embed", "hidden_4"]
 NEEDS = (["cls_embed"], ["cls_raw"], ["cls_embed", "cls_raw"], ["cls_embed", "win2_embed"],
-         ["cls_embed", "win2_embed", "win3_embed", "hidden_4"], ["local_embed"], sorted(FEATURES))  # fmt: skip
+         WINDOWS, ["local_embed"], sorted(FEATURES))  # fmt: skip
 
 
 def run(graph: bytes, folder: Path, views: int = 3) -> list[NDArray[Any]]:
