@@ -23,7 +23,8 @@ import numpy as np
 
 from benchmarks._int8_twin import compared_on_pictures, int8_twin
 from benchmarks._rates import GEMM, gemm_model, gemm_operands, graph_flops, int8_gemm_model
-from benchmarks.winclip import HERE, machine, write_section
+from benchmarks._results import machine, write_section
+from benchmarks.winclip import HERE
 from clipvet.detectors.clip import Bundle, find_bundle, open_session
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 changed = compared_on_pictures(*bundles, args.programs)
     section = _section(rows, changed, args)
     print(section)
-    write_section(args.out, section)
+    write_section(section, args.out)
 
 
 def _limits(threads: int) -> list[Arm]:
