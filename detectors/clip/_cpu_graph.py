@@ -61,8 +61,8 @@ def keep_rows(edit: GraphEdit) -> None:
             producer.input[position] = edit.insert_slice(producer, whole, of_input, end)
             waiting.append(whole)
         if inputs:
-            for reader, (_axis, cut) in zip(readers, cuts, strict=True):
-                if cut == end:
+            for reader, (_axis, read) in zip(readers, cuts, strict=True):
+                if read == end:
                     edit.bypass(reader)
 
 

@@ -115,7 +115,7 @@ class Graph:
             if not np.isfinite(value).all():
                 raise UsageError(f"weight {name} is not finite: the checkpoint is damaged")
             scale = np.maximum(np.abs(value).max(axis=0) / 127, np.finfo(np.float32).tiny)
-            stored = {
+            stored: dict[str, tuple[NDArray[Any], np.dtype[Any]]] = {
                 name: (np.rint(value / scale), np.dtype(np.int8)),
                 f"{name}.scale": (scale, np.dtype(np.float32)),
             }
