@@ -14,6 +14,7 @@ from clipvet.detectors import (
     DEFAULT_DETECTORS,
     DecodePolicy,
     DetectorSpec,
+    Isolation,
     Query,
     Region,
     RunSummary,
@@ -27,6 +28,7 @@ from clipvet.detectors.errors import UsageError
 __all__ = [
     "decode_policy_from",
     "engine_from",
+    "isolation_from",
     "query_from",
     "refuse",
     "region_from",
@@ -179,6 +181,15 @@ def tiling_from(tile: int | None, overlap: int) -> Tiling | None:
 def decode_policy_from(high_bit: str | None) -> DecodePolicy:
     """What becomes of more than 8 bits, from ``--high-bit``."""
     return DecodePolicy() if high_bit is None else DecodePolicy.parse(high_bit)
+
+
+def isolation_from(*, isolate: bool, seconds: float | None, gib: float | None) -> Isolation | None:
+    """The limits of worker processes; None without ``--isolate``."""
+    given = {"seconds": seconds, "gib": gib}
+    limits = {name: value for name, value in given.items() if value is not None}
+    if limits and not isolate:
+        raise UsageError("--isolate-time and --isolate-memory belong to --isolate: give it, too")
+    return Isolation(**limits) if isolate else None
 
 
 def weights_from(given: Sequence[str]) -> dict[str, float]:

@@ -21,6 +21,9 @@ __all__ = [
     "Device",
     "DeviceName",
     "HighBit",
+    "Isolate",
+    "IsolateMemory",
+    "IsolateTime",
     "ObjectName",
     "Overlap",
     "Roi",
@@ -120,4 +123,26 @@ Device = Annotated[
 ]
 Batch = Annotated[
     int, typer.Option(min=1, help="Views per call of the encoder.", rich_help_panel=MACHINE)
+]
+Isolate = Annotated[
+    bool,
+    typer.Option(
+        "--isolate",
+        help="Detectors of plugins in worker processes: hangs and crashes cost their scores only.",
+        rich_help_panel=MACHINE,
+    ),
+]
+IsolateTime = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Of --isolate, for one batch; else 60. Ten times as long for the rest.",
+        rich_help_panel=MACHINE,
+    ),
+]
+IsolateMemory = Annotated[
+    float | None,
+    typer.Option(
+        metavar="GIB", help="Of --isolate, for each detector; else 4.", rich_help_panel=MACHINE
+    ),
 ]

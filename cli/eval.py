@@ -19,6 +19,9 @@ from clipvet.cli._options import (
     Device,
     DeviceName,
     HighBit,
+    Isolate,
+    IsolateMemory,
+    IsolateTime,
     ObjectName,
     Overlap,
     Roi,
@@ -107,6 +110,9 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
         int | None,
         typer.Option(min=1, help="Threads that decode images.", rich_help_panel=MACHINE),
     ] = None,
+    isolate: Isolate = False,
+    isolate_time: IsolateTime = None,
+    isolate_memory: IsolateMemory = None,
 ) -> None:
     """Measure detectors, or a recipe, on labelled images. Exits 3 if one could not be judged.
 
@@ -114,6 +120,7 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
     """  # fmt: skip
     from clipvet.cli._arguments import (
         decode_policy_from,
+        isolation_from,
         query_from,
         region_from,
         specs_from,
@@ -138,6 +145,7 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
         device=device.value,
         batch_size=batch,
         workers=workers,
+        isolate=isolation_from(isolate=isolate, seconds=isolate_time, gib=isolate_memory),
         fresh=fresh,
         draws=draws,
         seed=seed,

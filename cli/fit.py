@@ -19,6 +19,9 @@ from clipvet.cli._options import (
     Device,
     DeviceName,
     HighBit,
+    Isolate,
+    IsolateMemory,
+    IsolateTime,
     ObjectName,
     Overlap,
     Roi,
@@ -161,6 +164,9 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     high_bit: HighBit = None,
     device: Device = DeviceName.auto,
     batch: Batch = 8,
+    isolate: Isolate = False,
+    isolate_time: IsolateTime = None,
+    isolate_memory: IsolateMemory = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.")] = False,
 ) -> None:
     """Learn from good images, calibrate on others, and write a recipe that gives verdicts.
@@ -169,6 +175,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     """  # fmt: skip
     from clipvet.cli._arguments import (
         decode_policy_from,
+        isolation_from,
         query_from,
         refuse,
         region_from,
@@ -191,6 +198,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     from clipvet.detectors.errors import UsageError
 
     accepted = tuple(Accepted.parse(text) for text in accept or ())
+    limits = isolation_from(isolate=isolate, seconds=isolate_time, gib=isolate_memory)
     if recipe is None:
         if learn:
             raise UsageError("--learn belongs to --from RECIPE: give both")
@@ -215,6 +223,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
             accepted=accepted,
             device=device.value,
             batch_size=batch,
+            isolate=limits,
         )
     else:
         given = {
@@ -236,6 +245,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
                 accepted=accepted,
                 device=device.value,
                 batch_size=batch,
+                isolate=limits,
             )
         else:
             refuse(
@@ -250,6 +260,7 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
                 rate=false_alarm,
                 device=device.value,
                 batch_size=batch,
+                isolate=limits,
             )
     host = Host.load()
     with steps_display("fit", quiet=quiet) as progress:

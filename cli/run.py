@@ -19,6 +19,9 @@ from clipvet.cli._options import (
     Device,
     DeviceName,
     HighBit,
+    Isolate,
+    IsolateMemory,
+    IsolateTime,
     ObjectName,
     Overlap,
     Roi,
@@ -124,6 +127,9 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     actors: Actors = None,
     actor_cpus: ActorCpus = None,
     partition: PartitionSize = None,
+    isolate: Isolate = False,
+    isolate_time: IsolateTime = None,
+    isolate_memory: IsolateMemory = None,
 ) -> None:
     """Judge images. Exits 1 if one is flagged, 3 if one could not be judged.
 
@@ -132,6 +138,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     from clipvet.cli._arguments import (
         decode_policy_from,
         engine_from,
+        isolation_from,
         query_from,
         region_from,
         sources_from,
@@ -168,6 +175,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
         watching=watching_from(watch=watch, idle=idle, settle=settle),
         sampling=Sampling(every=every, fps=fps),
         reconnect=reconnect,
+        isolate=isolation_from(isolate=isolate, seconds=isolate_time, gib=isolate_memory),
     )
     run_images = engine_from(
         engine.value,

@@ -63,6 +63,7 @@ from clipvet.detectors.host._hookspecs import hookimpl
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.host._plugins import DetectorEntry, PluginFailure, PluginRecord
 from clipvet.detectors.host._template import new_plugin
+from clipvet.detectors.isolation._limits import Isolation
 from clipvet.detectors.recipes._accepted import Accepted
 from clipvet.detectors.recipes._audit import Audit, Photograph
 from clipvet.detectors.recipes._calibration import Calibration, Threshold
@@ -164,6 +165,7 @@ __all__ = [
     "ImageStatus",
     "Inspection",
     "Inspector",
+    "Isolation",
     "Judged",
     "Judgement",
     "KnownImage",

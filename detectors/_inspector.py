@@ -29,6 +29,7 @@ from clipvet.detectors.frames._frames import Frame, FrameSource, read_frame
 from clipvet.detectors.frames._views import Region, Tiling
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.isolation._limits import Isolation
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.records._build import failed_record, image_facts, scored_record
 from clipvet.detectors.records._records import ImageFacts, Record
@@ -58,6 +59,8 @@ class Inspector(Closing):
         recipe: fixes all of the above; see :meth:`load`.
         device, batch_size, threads: as for :class:`Engine`. With ``batch_size=1`` a single image
             is answered soonest on every device: elsewhere than on a CPU, batches are padded.
+        isolate: run the detectors of plugins in worker processes, which may hang or crash; give
+            limits, or take those of :class:`Isolation`.
         host: the plugins; None loads them.
         warmup: make the sessions now, so that the first image is as fast as the others.
 
@@ -86,6 +89,7 @@ class Inspector(Closing):
         device: Device = "auto",
         batch_size: int = 8,
         threads: int | None = None,
+        isolate: bool | Isolation = False,
         host: Host | None = None,
         warmup: bool = True,
         runtime_factory: Callable[..., Any] | None = None,
@@ -118,6 +122,7 @@ class Inspector(Closing):
             threads=threads,
             region=region,
             tiling=tiling,
+            isolate=isolate if isinstance(isolate, Isolation) else Isolation() if isolate else None,
             runtime_factory=runtime_factory,
         )
         try:
@@ -136,7 +141,7 @@ class Inspector(Closing):
 
         Args:
             folder: of the recipe.
-            settings: ``device``, ``batch_size``, ``threads``, ``host``, ``warmup``.
+            settings: ``device``, ``batch_size``, ``threads``, ``isolate``, ``host``, ``warmup``.
 
         Raises:
             RecipeError: the recipe is damaged, or belongs to another bundle.
@@ -197,7 +202,7 @@ class Inspector(Closing):
                 yield from self._inspect(part, (self._query,))
 
     def close(self) -> None:
-        """Free the sessions."""
+        """Free the sessions, and end worker processes."""
         self.engine.close()
 
     def _learn(self, references: Iterable[FrameSource]) -> None:

@@ -51,7 +51,20 @@ class Energy(Detector):
 
 
 Trouble = Literal[
-    "raises", "exits", "nan", "nan_map", "few", "shape", "writes", "adds", "details", "type"
+    "raises",
+    "exits",
+    "nan",
+    "nan_map",
+    "few",
+    "shape",
+    "writes",
+    "adds",
+    "details",
+    "type",
+    "empties",
+    "paints",
+    "infinite",
+    "torch",
 ]
 
 
@@ -86,11 +99,18 @@ class Troubled(Energy):
             batch.features["cls_embed"][:] = 0
         if how == "adds":
             batch.features["cls_embed"] = np.zeros(3)  # type: ignore[index]
+        if how == "empties":
+            batch.views.clear()  # type: ignore[attr-defined]
+        if how == "paints":
+            batch.views[0].pixels[:] = 255
+        if how == "torch":
+            import torch  # noqa: F401
         return [[self._spoilt(scores[0], how)] for scores in good]
 
     def _spoilt(self, score: Score, how: str) -> Any:
         changes: dict[str, Any] = {
             "nan": {"value": float("nan")},
+            "infinite": {"value": 10**400},
             "nan_map": {"heatmap": np.full((2, 2), np.inf, np.float32)},
             "shape": {"heatmap": np.zeros(3, np.float32)},
             "details": {"details": {"what": object()}},

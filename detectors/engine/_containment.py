@@ -22,9 +22,11 @@ from clipvet.detectors.errors import DetectorError, QueryMissing
 
 __all__ = [
     "BENCH_AFTER",
+    "Benched",
     "Failure",
     "GuardedDetector",
     "blame",
+    "checked_answers",
     "one_line",
     "pick",
     "read_only",
@@ -42,6 +44,10 @@ class Failure:
 
     status: Literal["not_applicable", "error"]
     message: str
+
+
+class Benched(DetectorError):
+    """A detector that is not asked again in this run."""
 
 
 class GuardedDetector:
@@ -65,12 +71,10 @@ class GuardedDetector:
 
     def score(self, batch: Batch, owners: Sequence[int]) -> list[list[Score] | Failure]:
         """Scores or a failure for each view; ``owners[i]`` is the image of view i."""
-        if self.benched is not None:
-            return [Failure("error", self.benched)] * len(batch)
         results = self._attempt(batch)
         if isinstance(results, Failure):
             parts = [[i for i, _ in part] for _, part in groupby(enumerate(owners), lambda p: p[1])]
-            if len(parts) > 1:
+            if len(parts) > 1 and self.benched is None:
                 results = [answer for part in parts for answer in self._image(pick(batch, part))]
             else:
                 results = [results] * len(batch)
@@ -82,43 +86,49 @@ class GuardedDetector:
         return [results] * len(batch) if isinstance(results, Failure) else results
 
     def _attempt(self, batch: Batch) -> list[list[Score] | Failure] | Failure:
+        if self.benched is not None:
+            return Failure("error", self.benched)
         try:
             with captured(self.name):
-                answers = self.detector.score(batch)
-            if not isinstance(answers, (list, tuple)) or len(answers) != len(batch):
-                given, asked = _given(answers, "result"), counted(len(batch), "view")
-                return Failure("error", f"{self.name}: returned {given} for {asked}")
-            return [
-                self._checked(answer, len(queries) if self.detector.queries else 1)
-                for answer, queries in zip(answers, batch.queries, strict=True)
-            ]
+                return checked_answers(self.name, self.detector, batch)
         except KeyboardInterrupt:
             raise
+        except Benched as error:
+            self._bench(str(error))
+            return Failure("error", str(error))
         except QueryMissing as error:
             return Failure("not_applicable", f"{self.name}: {one_line(error)}")
         except BaseException as error:
             log.debug("%s failed on a batch of %d", self.name, len(batch), exc_info=True)
             return Failure("error", blame(self.name, error))
 
-    def _checked(self, answer: Any, expected: int) -> list[Score] | Failure:
-        if not isinstance(answer, (list, tuple)) or len(answer) != expected:
-            given, asked = _given(answer, "score"), counted(expected, "query", "queries")
-            return Failure("error", f"{self.name}: returned {given} for {asked}")
-        try:
-            return [_sound(score) for score in answer]
-        except (TypeError, ValueError) as error:
-            return Failure("error", f"{self.name}: {one_line(error)}")
-
     def _count(self, results: Sequence[list[Score] | Failure]) -> None:
         errors = [r for r in results if isinstance(r, Failure) and r.status == "error"]
         with self._lock:
             self._failing = self._failing + 1 if len(errors) == len(results) > 0 else 0
-            if self._failing >= BENCH_AFTER:
-                self.benched = (
+            if self._failing >= BENCH_AFTER and self.benched is None:
+                self._bench(
                     f"{self.name}: benched after {BENCH_AFTER} failing batches in a row; "
                     f"the last said: {errors[-1].message}"
                 )
-                log.warning("%s", self.benched)
+
+    def _bench(self, why: str) -> None:
+        self.benched = why
+        log.warning("%s", why)
+
+
+def checked_answers(
+    name: str, detector: Detector, batch: Batch
+) -> list[list[Score] | Failure] | Failure:
+    """What a detector says about a batch: sound scores, or what is wrong with them."""
+    answers = detector.score(batch)
+    if not isinstance(answers, (list, tuple)) or len(answers) != len(batch):
+        given, asked = _given(answers, "result"), counted(len(batch), "view")
+        return Failure("error", f"{name}: returned {given} for {asked}")
+    return [
+        _checked(name, answer, len(queries) if detector.queries else 1)
+        for answer, queries in zip(answers, batch.queries, strict=True)
+    ]
 
 
 def pick(batch: Batch, views: Sequence[int]) -> Batch:
@@ -127,8 +137,8 @@ def pick(batch: Batch, views: Sequence[int]) -> Batch:
     return replace(
         batch,
         features=read_only({name: values[chosen] for name, values in batch.features.items()}),
-        views=[batch.views[i] for i in chosen],
-        queries=[batch.queries[i] for i in chosen],
+        views=tuple(batch.views[i] for i in chosen),
+        queries=tuple(batch.queries[i] for i in chosen),
     )
 
 
@@ -164,6 +174,18 @@ def _given(answer: Any, noun: str) -> str:
     """How many there are; of something else, its type."""
     listed = isinstance(answer, (list, tuple))
     return counted(len(answer), noun) if listed else type(answer).__name__
+
+
+def _checked(name: str, answer: Any, expected: int) -> list[Score] | Failure:
+    if isinstance(answer, Failure):  # of a worker, which has checked them itself
+        return answer
+    if not isinstance(answer, (list, tuple)) or len(answer) != expected:
+        given, asked = _given(answer, "score"), counted(expected, "query", "queries")
+        return Failure("error", f"{name}: returned {given} for {asked}")
+    try:
+        return [_sound(score) for score in answer]
+    except (TypeError, ValueError, OverflowError) as error:
+        return Failure("error", f"{name}: {one_line(error)}")
 
 
 def _sound(score: Any) -> Score:

@@ -29,6 +29,8 @@ from clipvet.detectors.errors import ClipvetError, DetectorError, UsageError
 from clipvet.detectors.frames._frames import Frame
 from clipvet.detectors.frames._views import Region, Tiling, View, plan_views
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.isolation._limits import Isolation
+from clipvet.detectors.isolation._workers import Workers
 
 __all__ = ["Engine", "FeatureRuntime", "PlannedFrame"]
 
@@ -44,6 +46,7 @@ class Engine(Closing):
         batch_size: views per call of the vision session.
         threads: inside one operator; None takes every usable core.
         region, tiling: how a frame becomes views.
+        isolate: limits of worker processes for the detectors of plugins; None runs them here.
         runtime_factory: called with a bundle's name and ``needs``, ``device``, ``batch_size``
             and ``threads``; tests pass ``FakeRuntime``.
 
@@ -67,6 +70,7 @@ class Engine(Closing):
         threads: int | None = None,
         region: Region | None = None,
         tiling: Tiling | None = None,
+        isolate: Isolation | None = None,
         runtime_factory: Callable[..., FeatureRuntime] | None = None,
     ) -> None:
         if batch_size < 1:
@@ -82,6 +86,7 @@ class Engine(Closing):
         self._lock = threading.Lock()
         make = runtime_factory or partial(open_runtime, host=host)
         self.runtimes: dict[str, FeatureRuntime] = {}
+        self._workers = Workers(isolate)
         try:
             self._slots = build_slots(
                 specs,
@@ -91,6 +96,7 @@ class Engine(Closing):
                 make_runtime=lambda name, needs: make(
                     name, needs=needs, device=device, batch_size=batch_size, threads=threads
                 ),
+                make_detector=self._workers.make,
                 warn=self._warn,
             )
         except BaseException:
@@ -189,14 +195,14 @@ class Engine(Closing):
     def judge(self, views: Sequence[AskedView], features: Mapping[str, Features]) -> None:
         """Let every detector answer for these views; the answers are kept with their frames."""
         start = time.perf_counter()
-        pictures = [one.view for one in views]
+        pictures = tuple(one.view for one in views)  # no detector can change them for the next
         owners = [id(one.frame) for one in views]
         for group, runtime in self.runtimes.items():
             if runtime.gate is not None:
                 for one, score in zip(views, runtime.gate.score(features[group]), strict=True):
                     one.frame.gated[group].append(float(score))
         for place, slot in enumerate(self._slots):
-            queries = [slot.applicable(one.frame.queries) for one in views]
+            queries = tuple(slot.applicable(one.frame.queries) for one in views)
             batch = Batch(features=features[slot.group], views=pictures, queries=queries)
             for one, answer in zip(views, ask(slot, batch, owners), strict=True):
                 one.frame.answers[place].append(answer)
@@ -241,7 +247,8 @@ class Engine(Closing):
             detector.save(folder)
 
     def close(self) -> None:
-        """Free the sessions."""
+        """Free the sessions, and end the workers."""
+        self._workers.close()
         for runtime in self.runtimes.values():
             runtime.close()
 

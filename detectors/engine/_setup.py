@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from clipvet.detectors._detector import Context, Detector, DetectorOptions, Query, QueryKind, Task
+from clipvet.detectors._detector import (
+    Context,
+    Detector,
+    DetectorOptions,
+    Query,
+    QueryKind,
+    Task,
+)
 from clipvet.detectors.clip import (
     DEFAULT_BUNDLE,
     BundleInfo,
@@ -159,6 +166,7 @@ def build_slots(
     bundle: str | None,
     runtimes: dict[str, FeatureRuntime],
     make_runtime: Callable[[str, frozenset[str]], FeatureRuntime],
+    make_detector: Callable[[str, DetectorEntry, DetectorOptions], Detector],
     warn: Callable[[str], None],
 ) -> list[Slot]:
     """Make, load and prepare every detector; fills ``runtimes``, one for each bundle.
@@ -173,7 +181,7 @@ def build_slots(
     if twice:
         raise UsageError(f"detector {twice[0]} is named twice")
     default = bundle or DEFAULT_BUNDLE
-    made = [_made(spec, host, spec.bundle or default) for spec in specs]
+    made = [_made(spec, host, spec.bundle or default, make_detector) for spec in specs]
     for group in sorted(dict.fromkeys(slot.group for slot in made), key=lambda g: g != default):
         members = [slot for slot in made if slot.group == group]
         needs = frozenset[str]().union(*(slot.reads for slot in members))
@@ -203,14 +211,19 @@ def open_runtime(name: str, *, host: Host, needs: frozenset[str], **options: Any
     return Runtime(bundle, needs=needs | frozenset(gated), **options)
 
 
-def _made(spec: DetectorSpec, host: Host, group: str) -> Slot:
+def _made(
+    spec: DetectorSpec,
+    host: Host,
+    group: str,
+    make_detector: Callable[[str, DetectorEntry, DetectorOptions], Detector],
+) -> Slot:
     entry = host.detector(spec.id)
     options = make_options(entry, spec.options)
     slot = partial(
         Slot, id=spec.id, entry=entry, options=options, group=group, artefact=spec.artefact
     )
     try:
-        detector = entry.cls(options)
+        detector = make_detector(spec.id, entry, options)
         if spec.artefact is not None:
             detector.load(spec.artefact)
         return slot(guarded=GuardedDetector(spec.id, detector), failure=None)

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from clipvet.detectors.host._hookspecs import GROUP
 from clipvet.detectors.host._plugins import PluginFailure, PluginSource
 
-__all__ = ["Candidate", "Selection", "find_plugins", "plugins_folder"]
+__all__ = ["Candidate", "Selection", "find_plugins", "load_file", "plugins_folder"]
 
 BUILTIN_DIST = "clipvet"
 LOCAL_PACKAGE = "clipvet_local_plugins"
@@ -100,6 +101,22 @@ def plugins_folder() -> Path:
     return user_data_path("clipvet", appauthor=False) / "plugins"
 
 
+def load_file(path: Path, name: str) -> Any:
+    """The module in a file that is on no path, under this name."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs, because dataclasses and pydantic look their module up.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
 def _installed(distribution: Distribution) -> Iterator[Candidate]:
     entry_points = [entry for entry in distribution.entry_points if entry.group == GROUP]
     if not entry_points:
@@ -116,26 +133,8 @@ def _local(folder: Path | None) -> Iterator[Candidate]:
     for path in sorted(folder.glob("*.py")):
         if not path.name.startswith((".", "_")):
             source = PluginSource(dist=path.name, version="local", entry_point=path.stem)
-            yield Candidate(source, _file_loader(path))
-
-
-def _file_loader(path: Path) -> Callable[[], Any]:
-    def load() -> Any:
-        name = f"{LOCAL_PACKAGE}_{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} is not a Python module")
-        module = importlib.util.module_from_spec(spec)
-        # Registered before it runs, because dataclasses and pydantic look their module up.
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-        return module
-
-    return load
+            name = f"{LOCAL_PACKAGE}_{re.sub(r'[^0-9A-Za-z]', '_', path.stem)}"
+            yield Candidate(source, partial(load_file, path, name))
 
 
 def _unreadable(distribution: Distribution, error: Exception) -> PluginFailure:

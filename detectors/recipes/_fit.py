@@ -120,6 +120,7 @@ def fit(
             threads=config.threads,
             region=config.region,
             tiling=config.tiling,
+            isolate=config.isolate,
             runtime_factory=runtime_factory,
         ) as engine,
         tempfile.TemporaryDirectory(prefix="clipvet-fit-") as scratch,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipvet.detectors.clip import Device
+from clipvet.detectors.isolation._limits import Isolation
 from clipvet.detectors.recipes._accepted import Accepted
 from clipvet.detectors.recipes._bad_images import ThresholdRule
 from clipvet.detectors.recipes._grouping import GroupBy
@@ -26,6 +27,7 @@ def fit_like(
     accepted: tuple[Accepted, ...] = (),
     device: Device = "auto",
     batch_size: int = 8,
+    isolate: Isolation | None = None,
 ) -> FitConfig:
     """The configuration of a fit of all images with everything that a recipe fixes.
 
@@ -39,6 +41,7 @@ def fit_like(
         accepted: reviewed false alarms.
         device: as for :class:`Engine`.
         batch_size: likewise.
+        isolate: likewise.
 
     Raises:
         RecipeError: no recipe, or a file is absent or changed.
@@ -71,4 +74,5 @@ def fit_like(
         accepted=accepted,
         device=device,
         batch_size=batch_size,
+        isolate=isolate,
     )

@@ -12,6 +12,7 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.isolation._limits import Isolation
 from clipvet.detectors.recipes._accepted import Accepted
 from clipvet.detectors.recipes._bad_images import CONFORMAL, ThresholdRule
 from clipvet.detectors.recipes._calibration import (
@@ -55,7 +56,7 @@ class FitConfig:
             1 and at most 16. With 0 no detector learns.
         group_by: which images show one part: they stay on one side of the split, and count once.
         accepted: reviewed false alarms: learned from beside ``shots``, and never calibrating.
-        device, batch_size, threads: as for :class:`Engine`.
+        device, batch_size, threads, isolate: as for :class:`Engine`.
     """
 
     sources: tuple[Path, ...]
@@ -79,6 +80,7 @@ class FitConfig:
     device: Device = "auto"
     batch_size: int = 8
     threads: int | None = None
+    isolate: Isolation | None = None
 
     def __post_init__(self) -> None:
         if self.shots is not None and self.shots < 0:

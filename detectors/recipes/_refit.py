@@ -22,6 +22,7 @@ from clipvet.detectors.clip import Device
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.host._host import Host
+from clipvet.detectors.isolation._limits import Isolation
 from clipvet.detectors.recipes._audit import Audit, audited
 from clipvet.detectors.recipes._fit import FitSummary
 from clipvet.detectors.recipes._good_images import GoodImage, LeftOut, find_good_images
@@ -53,7 +54,7 @@ class RefitConfig:
         recipe: its folder; it stays as it is.
         out: the folder of the new recipe; new or empty.
         rate: false alarms to promise; None keeps the rate of the recipe.
-        device, batch_size, threads: as for :class:`Engine`.
+        device, batch_size, threads, isolate: as for :class:`Engine`.
     """
 
     sources: tuple[Path, ...]
@@ -63,6 +64,7 @@ class RefitConfig:
     device: Device = "auto"
     batch_size: int = 8
     threads: int | None = None
+    isolate: Isolation | None = None
 
 
 def refit(
@@ -103,6 +105,7 @@ def refit(
         threads=config.threads,
         region=recipe.region,
         tiling=recipe.tiling,
+        isolate=config.isolate,
         runtime_factory=runtime_factory,
     ) as engine:
         check_started(engine)

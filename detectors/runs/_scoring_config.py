@@ -13,6 +13,7 @@ from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
+from clipvet.detectors.isolation._limits import Isolation
 
 __all__ = ["ScoringConfig"]
 
@@ -33,6 +34,8 @@ class ScoringConfig:
         device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
         batch_size: views per call of the encoder.
         workers: decoding threads; None is one per core, at most 8.
+        isolate: limits of worker processes for the detectors of plugins; None runs them in this
+            process. Scores are the same, so a run may be resumed with or without.
         fresh: replace the run that is in ``out``.
     """
 
@@ -47,6 +50,7 @@ class ScoringConfig:
     device: Device = "auto"
     batch_size: int = 8
     workers: int | None = None
+    isolate: Isolation | None = None
     fresh: bool = False
 
     def __post_init__(self) -> None:

@@ -91,6 +91,7 @@ def set_up(
         device=config.device,
         batch_size=config.batch_size,
         threads=threads,
+        isolate=config.isolate,
         runtime_factory=runtime_factory,
     )
     try:

@@ -112,11 +112,16 @@ def test_a_region_that_does_not_fit_refuses_the_frame() -> None:
         ("adds", "TypeError"),
         ("details", "which JSON cannot"),
         ("type", "float instead of Score"),
+        ("empties", "'tuple' object has no attribute 'clear'"),
+        ("paints", "assignment destination is read-only"),
+        ("infinite", "int too large to convert to float"),
+        ("torch", "ModuleNotFoundError: import of torch halted"),
     ],
 )
 def test_a_broken_detector_costs_its_own_scores_only(
-    how: str, words: str, capsys: pytest.CaptureFixture[str]
+    how: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
     with engine("energy") as alone:
         expected = facts(alone.score(FRAMES[:4], [ask()] * 4))
     broken = DetectorSpec(id="troubled", options={"how": how})

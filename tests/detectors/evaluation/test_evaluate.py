@@ -23,6 +23,7 @@ from clipvet.detectors import (
     Evaluation,
     FitConfig,
     Heatmap,
+    Isolation,
     Query,
     Region,
     RunConfig,
@@ -400,7 +401,7 @@ def test_the_run_of_an_evaluation_scores_as_it_says(tmp_path: Path) -> None:
         "specs": (DetectorSpec(id="energy"),), "bundle": "b", "query": Query(object="bolt"),
         "references": tmp_path, "region": Region.parse("0,0,8,8"), "tiling": Tiling(64, 8),
         "decode_policy": DecodePolicy(high_bit="full-range"), "device": "cpu", "batch_size": 3,
-        "workers": 2, "fresh": True,
+        "workers": 2, "fresh": True, "isolate": Isolation(seconds=5),
     }  # fmt: skip
     names = {one.name for one in fields(ScoringConfig)}
     assert names == {*given, "recipe"}
