@@ -8,7 +8,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-slow lint types format wheel docs docs-reference browser \
     bench bench-start bench-pipeline bench-latency bench-memory bench-marginal bench-env \
-    bench-report bench-scale mini sample-data fuzz fuzz-short kill-test soak clean
+    bench-report bench-scale mini sample-data fuzz fuzz-short kill-test soak sbom clean
 
 ## demo: install into its own environment and look at the sample parts with their recipe
 demo: $(VENV)/demo/.ready
@@ -142,6 +142,18 @@ fuzz-short: wheel atheris
 .PHONY: atheris
 atheris: $(VENV)/test/.ready
 	$(VENV)/test/bin/python $(PIP) -c constraints/test.txt atheris
+
+## sbom: the bill of materials of a wheel and its pinned packages: dist/clipvet.cdx.json (CycloneDX)
+sbom: wheel
+	rm -rf $(VENV)/sbom $(VENV)/shipped
+	$(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/python $(PIP) -c constraints/sbom.txt cyclonedx-bom
+	$(PYTHON) -m venv --without-pip $(VENV)/shipped
+	$(VENV)/sbom/bin/python -m pip --python $(VENV)/shipped/bin/python install --quiet \
+	    --disable-pip-version-check -c constraints/cpu.txt "$$(echo dist/*.whl)[cpu]"
+	$(VENV)/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type library \
+	    --output-reproducible --spec-version 1.6 -o dist/clipvet.cdx.json $(VENV)/shipped/bin/python
+	$(VENV)/sbom/bin/python docs/sbom.py dist/*.whl dist/clipvet.cdx.json
 
 ## clean: remove environments and builds
 clean:

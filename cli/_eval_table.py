@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from clipvet.cli._text import shown
 from clipvet.detectors import counted
 
 if TYPE_CHECKING:
@@ -31,21 +31,21 @@ def print_evaluation(summary: EvalSummary, console: Console | None = None) -> No
     _head(console, found, summary.seconds)
     _verdicts(console, found)
     for one in found.detectors:
-        method = f"  [dim]{escape(one.method)}[/]" if one.method else ""
+        method = f"  [dim]{shown(one.method)}[/]" if one.method else ""
         gate = "  [dim]gate[/]" if one.gate else ""
-        console.print(f"\n[bold]{escape(one.detector)}[/]{method}{gate}", highlight=False)
+        console.print(f"\n[bold]{shown(one.detector)}[/]{method}{gate}", highlight=False)
         _images(console, one)
         _pixels(console, one)
     _legend(console, found)
     _failures(console, found)
     for note in found.notes:
-        _line(console, "[dim]-[/]", escape(note))
+        _line(console, "[dim]-[/]", shown(note))
     if summary.out is not None:
         places = {"result": summary.out / "eval.json", "records": summary.out / "records.jsonl"}
         if summary.curves:
             places["curves"] = summary.curves[0].parent
         for name, place in places.items():
-            text = f"{name:>7}  [bold]{escape(shlex.quote(str(place)))}[/]"
+            text = f"{name:>7}  [bold]{shown(shlex.quote(str(place)))}[/]"
             console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -61,7 +61,7 @@ def _head(console: Console, found: Evaluation, seconds: float) -> None:
         parts.append(f"[yellow]{counts.abstained} abstained[/]")
     console.print(f"\n{', '.join(parts)}", highlight=False)
     where = f"{found.folder} ({found.layout}), {found.bundle}, {found.provider}, {seconds:.1f} s"
-    console.print(f"[dim]{escape(where)}[/]", highlight=False, soft_wrap=True)
+    console.print(f"[dim]{shown(where)}[/]", highlight=False, soft_wrap=True)
 
 
 def _verdicts(console: Console, found: Evaluation) -> None:
@@ -83,7 +83,7 @@ def _verdicts(console: Console, found: Evaluation) -> None:
             for rate in (row.flagged, row.abstained)
         )
         cells = [str(row.n), flagged, abstained, str(row.passed), str(row.errors or "")]
-        table.add_row(escape(name), *cells)
+        table.add_row(shown(name), *cells)
     console.print(table)
 
 
@@ -104,7 +104,7 @@ def _images(console: Console, detector: DetectorEvaluation) -> None:
             metrics.fpr95_good_positive,
         )
         cells = [_cell(one.value, one.low, one.high) for one in estimates]
-        table.add_row(escape(name), f"{metrics.good}+{metrics.defect}", *cells)
+        table.add_row(shown(name), f"{metrics.good}+{metrics.defect}", *cells)
     if table.rows:
         console.print(table)
     if detector.unscored:
@@ -121,7 +121,7 @@ def _pixels(console: Console, detector: DetectorEvaluation) -> None:
             continue
         numbers = (metrics.auroc, metrics.average_precision, metrics.f1_max, metrics.aupro)
         cells = [f"{metrics.good}+{metrics.defect}", str(metrics.regions)]
-        table.add_row(escape(name), *cells, *map(_number, numbers))
+        table.add_row(shown(name), *cells, *map(_number, numbers))
     if table.rows:
         console.print(table)
 
@@ -156,7 +156,7 @@ def _failures(console: Console, found: Evaluation) -> None:
     for failure in found.failures[:_FAILURES_SHOWN]:
         known = failure.image.rpartition("/")[2] in failure.reason
         text = failure.reason if known else f"{failure.image}: {failure.reason}"
-        console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
+        console.print(f"  {shown(text)}", highlight=False, soft_wrap=True)
 
 
 def _table(first: str, *others: str) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-import typer
+from clipvet.cli._text import say
 
 if TYPE_CHECKING:
     from clipvet.detectors import FitSummary, Recipe, Validation
@@ -18,9 +18,7 @@ def print_fit_summary(summary: FitSummary) -> None:
     recipe = summary.recipe
     names = ", ".join(spec.id for spec in recipe.specs)
     about = recipe.query.object
-    typer.echo(
-        f"{summary.out}: recipe for {names}, asked about {about!r}, on {recipe.bundles[0].id}"
-    )
+    say(f"{summary.out}: recipe for {names}, asked about {about!r}, on {recipe.bundles[0].id}")
     learned = f"{summary.references} to learn from, " if summary.references else ""
     _say(
         "images",
@@ -106,4 +104,4 @@ def _validation(validation: Validation) -> None:
 
 
 def _say(what: str, text: str) -> None:
-    typer.echo(f"  {what:<10} {text}")
+    say(f"  {what:<10} {text}")

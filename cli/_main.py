@@ -6,6 +6,7 @@ Exit codes: 0 nothing flagged, 1 something flagged, 2 usage, 3 some images or de
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -15,6 +16,8 @@ from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
+
+from clipvet.cli._text import LogFormatter, plain
 
 __all__ = ["run_command"]
 
@@ -167,11 +170,8 @@ def _report(error: Exception, *, debug: bool) -> int:
 
 
 def _say(message: str) -> None:
-    try:
-        line = " ".join(message.split()).encode("utf-8", "backslashreplace").decode()
-        print(f"detect: {line}", file=sys.stderr)  # noqa: T201
-    except BrokenPipeError:
-        pass
+    with contextlib.suppress(BrokenPipeError):
+        print(f"detect: {plain(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
 
 
 def _closed_stdout() -> int:
@@ -184,10 +184,10 @@ def _closed_stdout() -> int:
 def _start_log(*, debug: bool) -> None:
     import logging
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if debug else logging.WARNING,
-        format="detect: %(message)s" if not debug else "%(name)s: %(message)s",
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        LogFormatter("detect: %(message)s" if not debug else "%(name)s: %(message)s")
     )
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if debug else logging.WARNING)
     for noisy in ("PIL", "matplotlib", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -44,11 +44,13 @@ def steps_display(name: str, *, quiet: bool = False) -> Iterator[Step]:
     from rich.console import Console
     from rich.progress import Progress
 
+    from clipvet.cli._text import shown
+
     with Progress(console=Console(file=sys.stderr), redirect_stdout=False) as display:
         task = display.add_task(name, total=None)
 
         def show(doing: str, done: int, total: int) -> None:
-            display.update(task, description=doing, completed=done, total=total)
+            display.update(task, description=shown(doing), completed=done, total=total)
 
         yield show
 

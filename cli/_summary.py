@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from clipvet.cli._text import shown
 from clipvet.detectors import counted
 
 if TYPE_CHECKING:
@@ -58,17 +58,17 @@ def _counts(console: Console, summary: RunSummary) -> None:
     resumed = f" ({summary.resumed} from before)" if summary.resumed else ""
     console.print(
         f"[bold]{counted(tally.images, 'image')}[/]{resumed}: {', '.join(parts) or 'none found'}"
-        f"   [dim]{summary.seconds:.1f} s{rate}, {escape(summary.provider)}[/]",
+        f"   [dim]{summary.seconds:.1f} s{rate}, {shown(summary.provider)}[/]",
         highlight=False,
     )
     if new:
-        console.print(f"[dim]{escape(summary.pace)}[/]", highlight=False)
+        console.print(f"[dim]{shown(summary.pace)}[/]", highlight=False)
 
 
 def _worst(console: Console, summary: RunSummary) -> None:
     for detector, images in summary.tally.worst().items():
         judged = any(image.p_value is not None for image in images)
-        table = Table(title=f"highest scores of {detector}", title_justify="left", box=None)
+        table = Table(title=f"highest scores of {shown(detector)}", title_justify="left", box=None)
         table.add_column("score", justify="right")
         if judged:
             table.add_column("p", justify="right")
@@ -85,7 +85,7 @@ def _row(image: WorstImage, *, judged: bool) -> list[str]:
         verdict = image.verdict or "none"
         row.append("" if image.p_value is None else f"{image.p_value:.3f}")
         row.append(f"[{_COLOURS[verdict]}]{_WORDS.get(verdict, verdict)}[/]")
-    return [*row, escape(image.image)]
+    return [*row, shown(image.image)]
 
 
 def _failures(console: Console, summary: RunSummary) -> None:
@@ -94,9 +94,9 @@ def _failures(console: Console, summary: RunSummary) -> None:
         console.print(f"[yellow]{counted(tally.failed, 'image')} failed[/], first of them:")
         for image, reason in tally.failures[:5]:
             text = reason if image.rpartition("/")[2] in reason else f"{image}: {reason}"
-            console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
+            console.print(f"  {shown(text)}", highlight=False, soft_wrap=True)
     for problem in summary.problems:
-        console.print(f"  {escape(problem)}", highlight=False, soft_wrap=True)
+        console.print(f"  {shown(problem)}", highlight=False, soft_wrap=True)
 
 
 def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | None) -> None:
@@ -124,7 +124,7 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
         notes.append(f"{failed}: see detect plugins list")
     for note in notes:
         line = Table.grid(padding=(0, 1))
-        line.add_row("[dim]-[/]", escape(note))
+        line.add_row("[dim]-[/]", shown(note))
         console.print(line, highlight=False)
     _where(console, summary)
 
@@ -152,5 +152,5 @@ def _where(console: Console, summary: RunSummary) -> None:
     width = max(len(name) for name in places)
     for name, place in places.items():
         if place is not None:
-            path = escape(shlex.quote(str(place)))
+            path = shown(shlex.quote(str(place)))
             console.print(f"{name:>{width}}  [bold]{path}[/]", highlight=False, soft_wrap=True)

@@ -25,6 +25,7 @@ from clipvet.cli._bundle_options import (
     Size,
     VvStart,
 )
+from clipvet.cli._text import say
 
 if TYPE_CHECKING:
     from clipvet.detectors.clip import Bundle
@@ -59,9 +60,9 @@ def list_bundles(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
-        typer.echo(f"{row['name']:<28} {row['origin']:<7} {row['state']:<8} {row['about']}")
+        say(f"{row['name']:<28} {row['origin']:<7} {row['state']:<8} {row['about']}")
     if not rows:
-        typer.echo("no bundles; see `detect bundles pull --help`", err=True)
+        say("no bundles; see `detect bundles pull --help`", err=True)
 
 
 @app.command()
@@ -91,9 +92,9 @@ def show(name: BundleName, as_json: AsJson = False) -> None:
         "bundle": bundle.info.sha256,
         "folder": str(bundle.folder),
     }
-    typer.echo(manifest.name)
+    say(manifest.name)
     for key, value in rows.items():
-        typer.echo(f"  {key:<9} {value}")
+        say(f"  {key:<9} {value}")
 
 
 @app.command()
@@ -101,7 +102,7 @@ def verify(name: BundleName) -> None:
     """Compare the hash of every file of a bundle with its manifest."""
     bundle = _find(name)
     bundle.verify()
-    typer.echo(f"{bundle.manifest.name}: {len(bundle.manifest.files)} files are as exported")
+    say(f"{bundle.manifest.name}: {len(bundle.manifest.files)} files are as exported")
 
 
 @app.command()
@@ -232,14 +233,14 @@ def _options(
 def _announce(offer: Offer, out: Path) -> None:
     """Licence and size, before anything is written."""
     size = "unknown size" if offer.weights.size is None else f"{offer.weights.size / 1e6:,.1f} MB"
-    typer.echo(f"{offer.model} from {offer.label}", err=True)
-    typer.echo(f"licence: {offer.licence}   download: {size}   to: {out}", err=True)
+    say(f"{offer.model} from {offer.label}", err=True)
+    say(f"licence: {offer.licence}   download: {size}   to: {out}", err=True)
 
 
 def _finish(bundle: Bundle, notes: tuple[str, ...]) -> None:
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo(f"{bundle.folder}: {_about(bundle)}")
+        say(f"note: {note}", err=True)
+    say(f"{bundle.folder}: {_about(bundle)}")
 
 
 def _about(bundle: Bundle) -> str:

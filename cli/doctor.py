@@ -31,9 +31,9 @@ def doctor(
     import json
 
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
+    from clipvet.cli._text import shown
     from clipvet.detectors import Host, examine, examine_recipe
 
     host = Host.load()
@@ -47,8 +47,8 @@ def doctor(
         for section, group in groupby(findings, key=lambda finding: finding.section):
             table = Table(title=section, title_justify="left", show_header=False, box=None)
             for finding in group:
-                value = f"{finding.value}\n{finding.advice}" if finding.advice else finding.value
-                table.add_row(_MARKS[finding.state], finding.name, escape(value))
+                value = "\n".join(map(shown, filter(None, [finding.value, finding.advice])))
+                table.add_row(_MARKS[finding.state], shown(finding.name), value)
             console.print(table)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(4)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from clipvet.cli._run_options import Regions, Table, TableForm
+from clipvet.cli._text import say
 
 __all__ = ["merge"]
 
@@ -41,18 +42,18 @@ def merge(
     if quiet:
         return
     tally, plural = summary.tally, "" if summary.runs == 1 else "s"
-    typer.echo(
+    say(
         f"{tally.images} images of {summary.runs} run{plural}: "
         f"{tally.flagged} flagged, {tally.failed} failed"
     )
     for note in summary.warnings:
-        typer.echo(f"  note     {note}")
+        say(f"  note     {note}")
     for one in summary.sets:
         kinds = ", ".join(f"{count} of {kind} images" for kind, count in sorted(one.groups.items()))
         said = one.error or f"{one.detector}: groups: {kinds or 'none'}"
-        typer.echo(f"  note     {said}")
+        say(f"  note     {said}")
     places = {"records": summary.out / "records.jsonl", "table": summary.table}
     places["regions"] = summary.regions
     for name, place in places.items():
         if place is not None:
-            typer.echo(f"  {name:<8} {shlex.quote(str(place))}")
+            say(f"  {name:<8} {shlex.quote(str(place))}")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from clipvet.cli._text import say
+
 if TYPE_CHECKING:
     from clipvet.detectors import DetectorEntry, Host
 
@@ -39,7 +41,7 @@ def list_plugins(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(_as_json(host), indent=2))
     else:
         for line in _as_lines(host):
-            typer.echo(line)
+            say(line)
     if os.environ.get("CLIPVET_PLUGINS_STRICT") == "1":
         host.check()
 
@@ -54,21 +56,21 @@ def show(name: DetectorName, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
-    typer.echo(f"{facts['name']}  {facts['summary']}")
-    typer.echo(f"  task      {facts['task']}")
-    typer.echo(f"  version   {facts['version']}")
-    typer.echo(f"  from      {facts['dist']} {facts['dist_version']}")
-    typer.echo(f"  queries   {', '.join(facts['queries']) or 'none'}")
-    typer.echo(f"  artefact  {_artefact(entry)}")
-    typer.echo("  needs")
+    say(f"{facts['name']}  {facts['summary']}")
+    say(f"  task      {facts['task']}")
+    say(f"  version   {facts['version']}")
+    say(f"  from      {facts['dist']} {facts['dist_version']}")
+    say(f"  queries   {', '.join(facts['queries']) or 'none'}")
+    say(f"  artefact  {_artefact(entry)}")
+    say("  needs")
     for feature, meaning in facts["needs"].items():
-        typer.echo(f"    {feature}: {meaning}")
-    typer.echo("  options" if facts["options"] else "  options   none")
+        say(f"    {feature}: {meaning}")
+    say("  options" if facts["options"] else "  options   none")
     for option in facts["options"]:
         default = "required" if option["required"] else f"= {option['default']}"
-        typer.echo(f"    --set {option['key']} ({option['type']}, {default})")
+        say(f"    --set {option['key']} ({option['type']}, {default})")
         if option["description"]:
-            typer.echo(f"        {option['description']}")
+            say(f"        {option['description']}")
 
 
 @app.command()
@@ -89,12 +91,12 @@ def check(
     host = Host.load()
     outcomes = check_detector(host, name, bundle=bundle, artefact=artefact)
     for outcome in outcomes:
-        typer.echo(f"{'ok  ' if outcome.message is None else 'FAIL'}  {outcome.name}")
+        say(f"{'ok  ' if outcome.message is None else 'FAIL'}  {outcome.name}")
         if outcome.message is not None:
-            typer.echo(f"      promised: {outcome.promise}")
-            typer.echo(f"      found: {outcome.message}")
+            say(f"      promised: {outcome.promise}")
+            say(f"      found: {outcome.message}")
     failed = sum(outcome.message is not None for outcome in outcomes)
-    typer.echo(f"{name}: {counted(len(outcomes), 'check')}, {failed} failed")
+    say(f"{name}: {counted(len(outcomes), 'check')}, {failed} failed")
     if failed:
         raise typer.Exit(3)
 
@@ -112,8 +114,8 @@ def new(
     from clipvet.detectors import Host, new_plugin
 
     for path in new_plugin(folder, learns=learns, taken=Host.load().detectors):
-        typer.echo(path)
-    typer.echo(f"next: cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
+        say(path)
+    say(f"next: cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
 
 
 def _as_json(host: Host) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from clipvet.cli._text import say
+
 __all__ = ["report"]
 
 
@@ -49,11 +51,11 @@ def report(  # noqa: PLR0917 - Typer makes options of them
     summary = write_report(run, out=out, folder=folder, recipe=recipe, blur=blur, workers=workers)
     if quiet:
         return
-    typer.echo(
+    say(
         f"{counted(summary.images, 'image')}, {summary.bytes / 1e6:.1f} MB, {summary.seconds:.1f} s"
     )
     if summary.missing:
         gone = "is gone or has changed" if summary.missing == 1 else "are gone or have changed"
-        typer.echo(f"  note    {counted(summary.missing, 'original')} {gone}")
-    typer.echo(f"  note    {summary.note}")
-    typer.echo(f"  report  {shlex.quote(str(summary.page))}")
+        say(f"  note    {counted(summary.missing, 'original')} {gone}")
+    say(f"  note    {summary.note}")
+    say(f"  report  {shlex.quote(str(summary.page))}")

@@ -57,6 +57,7 @@ from clipvet.cli._run_options import (
     Verify,
     WatchFolders,
 )
+from clipvet.cli._text import say
 
 if TYPE_CHECKING:
     from clipvet.detectors import Record
@@ -187,7 +188,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     )
     host = Host.load()
     if watch and not quiet:
-        typer.echo(f"watching {', '.join(paths or [])}: Ctrl-C ends it", err=True)
+        say(f"watching {', '.join(paths or [])}: Ctrl-C ends it", err=True)
     try:
         with progress_display(quiet=quiet) as progress:
             summary = run_images(
@@ -198,7 +199,7 @@ def run(  # noqa: PLR0917 - Typer makes options of them
             )
     except KeyboardInterrupt:
         message = f"detect: interrupted: the same command with --out {config.out} goes on with it"
-        typer.echo(message, err=True)
+        say(message, err=True)
         raise typer.Exit(130) from None
     if not quiet:
         print_summary(summary, host, to_stderr=as_json, recipe=recipe)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._parsing import parse_json, read_small
 from clipvet.detectors.errors import ArtefactMissing, RecipeError, UsageError
 
 __all__ = ["Artefact", "BundleIdentity", "check_free"]
@@ -20,6 +21,7 @@ SCHEMA = "clipvet.artefact/1"
 HEADER, TENSORS = "artefact.json", "artefact.safetensors"
 # What reading a header raises that is not one: JSON nested too deeply, too.
 _DAMAGED = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
+_MOST_HEADER, _MOST_TENSORS = 16 << 20, 4 << 30  # they are read into memory whole
 
 
 class BundleIdentity(Protocol):
@@ -99,8 +101,8 @@ class Artefact:
                     f"{detector}: {folder / name} is missing: fit or train it again"
                 )
         try:
-            header = json.loads((folder / HEADER).read_text(encoding="utf-8"), parse_int=_whole)
-            content = (folder / TENSORS).read_bytes()
+            header = parse_json(read_small(folder / HEADER, _MOST_HEADER).decode("utf-8"))
+            content = read_small(folder / TENSORS, _MOST_TENSORS)
             if header["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {header['schema']!r}, not {SCHEMA!r}")
             if header["detector"] != detector:
@@ -108,6 +110,8 @@ class Artefact:
             if hashlib.sha256(content).hexdigest() != header["tensors_sha256"]:
                 raise ValueError(f"{TENSORS} is not the file that it was written with")
             tensors = load(content)
+            # Of a name that stands twice safetensors takes one, other readers another.
+            parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")].decode("utf-8"))
             if {name: list(x.shape) for name, x in tensors.items()} != header["tensors"]:
                 raise ValueError("header and tensors differ in shape")
             bundle = _Stored(**{key: str(value) for key, value in header["bundle"].items()})
@@ -155,13 +159,6 @@ class Artefact:
                 f"{self.detector}: the artefact was learned with another preprocessing of bundle "
                 f"{bundle.id}: fit or train it again"
             )
-
-
-def _whole(digits: str) -> int:
-    number = int(digits)
-    if abs(number) >= 1 << 63:
-        raise ValueError(f"{digits[:20]}... is too large a number")
-    return number
 
 
 def check_free(folder: Path) -> None:

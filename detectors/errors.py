@@ -95,10 +95,23 @@ class RecipeError(UnfitEnvironment):
 
 
 class FrameError(ClipvetError):
-    """One image cannot be judged. ``status`` is what its record will say."""
+    """One image cannot be judged. ``status`` is what its record will say.
+
+    Args:
+        reason: what is wrong and what to do. A record says this, and the id of its image.
+        file: which it is, in the message for whoever gave it.
+    """
 
     status: ClassVar[str] = "unreadable"
     exit_code = 3
+
+    def __init__(self, reason: str, *, file: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.file = file
+
+    def __str__(self) -> str:
+        return self.reason if self.file is None else f"{self.file}: {self.reason}"
 
 
 class FrameUnreadable(FrameError):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip._gate import GATE_FILE, DomainGate
-from clipvet.detectors.clip._manifest import Manifest
+from clipvet.detectors.clip._graph_check import read_graph
+from clipvet.detectors.clip._manifest import FileFacts, Manifest
+from clipvet.detectors.clip._verified import FileState, verified_state
 from clipvet.detectors.clip._windows import window_indices
 from clipvet.detectors.errors import BundleError
+
+if TYPE_CHECKING:
+    import onnx
 
 __all__ = ["Bundle", "BundleInfo"]
 
@@ -69,37 +75,73 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
-        """Read the manifest and check that every file is there with its size.
+        """Read the manifest and check every file against it.
 
         Raises:
-            BundleError: not a bundle, or a file is absent or has another size. Content is
-                checked by :meth:`verify`.
+            BundleError: not a bundle, or a file is absent, is not the one that was exported, or
+                lies elsewhere; see :meth:`check`.
         """
         folder = Path(folder)
         bundle = cls(folder, Manifest.read(folder))
-        for name, facts in bundle.manifest.files.items():
-            path = folder / name
-            if not os.path.isfile(path):  # noqa: PTH113 - takes any name
-                raise BundleError(f"bundle {folder} lacks {name}: export or pull it again")
-            if path.stat().st_size != facts.bytes:
-                raise BundleError(
-                    f"bundle {folder}: {name} has {path.stat().st_size} bytes, its manifest says "
-                    f"{facts.bytes}: export or pull it again"
-                )
+        bundle.check()
         return bundle
 
+    @property
+    def home(self) -> Path:
+        """Where its files really are: a folder may hold links to all files of another one."""
+        return (self.folder / "manifest.json").resolve().parent
+
+    def check(self) -> tuple[FileState, ...]:
+        """Compare every file with the manifest: its place, its size, its hash.
+
+        A file of 1 MB or more that was hashed before on this machine, and that nobody has touched
+        since, is not hashed again: :mod:`clipvet.detectors.clip._verified` says what that means.
+
+        Returns:
+            the state of each file, which changes whenever the file does.
+
+        Raises:
+            BundleError: a file is absent, is not the one that was exported, or is a link to
+                another place than the manifest's.
+        """
+        home = self.home
+        files = self.manifest.files.items()
+        return tuple(self._checked(name, facts, home) for name, facts in files)
+
     def verify(self) -> None:
-        """Compare the hash of every file with the manifest.
+        """Compare the hash of every file with the manifest, whatever is remembered of it.
 
         Raises:
             BundleError: a file is not the one that was exported.
         """
         for name, facts in self.manifest.files.items():
             if sha256_of(self.folder / name) != facts.sha256:
-                raise BundleError(
-                    f"bundle {self.folder}: {name} is not the file that its manifest describes "
-                    "(sha256 differs): export or pull it again"
-                )
+                raise BundleError(self._another(name, "sha256 differs"))
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Around the loading of files: they are checked before, and are the same after.
+
+        Raises:
+            BundleError: as :meth:`check`, or a file was written to or replaced meanwhile.
+        """
+        before = self.check()
+        yield
+        if self.check() != before:
+            raise BundleError(
+                f"a file of bundle {self.folder} was replaced while it was loaded: start again"
+            )
+
+    def graph(self, name: str) -> onnx.ModelProto:
+        """One of its graphs, checked, without the data of its weights.
+
+        Args:
+            name: "vision", "text" or "text_embeds".
+
+        Raises:
+            BundleError: it holds what no exporter writes, or points to another file.
+        """
+        return read_graph(self.folder / f"{name}.onnx")
 
     def weights(
         self, graph: str, names: Collection[str] | None = None
@@ -119,9 +161,8 @@ class Bundle:
         from onnx import numpy_helper
         from onnx.external_data_helper import load_external_data_for_tensor
 
-        model = onnx.load(str(self.folder / f"{graph}.onnx"), load_external_data=False)
         found = {}
-        for tensor in model.graph.initializer:
+        for tensor in self.graph(graph).graph.initializer:
             external = tensor.data_location == onnx.TensorProto.EXTERNAL
             if external and (names is None or tensor.name.removesuffix(".scale") in names):
                 load_external_data_for_tensor(tensor, str(self.folder))
@@ -168,4 +209,30 @@ class Bundle:
             resize=manifest.preprocessing.resize,
             licence=manifest.licence,
             description=manifest.description,
+        )
+
+    def _checked(self, name: str, facts: FileFacts, home: Path) -> FileState:
+        path = self.folder / name
+        if not os.path.isfile(path):  # noqa: PTH113 - takes any name
+            raise BundleError(f"bundle {self.folder} lacks {name}: export or pull it again")
+        if path.resolve() != home / name:
+            raise BundleError(
+                f"bundle {self.folder}: {name} is a link to another place than its manifest's: "
+                "copy the file"
+            )
+        size = path.stat().st_size
+        if size != facts.bytes:
+            raise BundleError(
+                f"bundle {self.folder}: {name} has {size} bytes, its manifest says "
+                f"{facts.bytes}: export or pull it again"
+            )
+        try:
+            return verified_state(path, facts.sha256)
+        except (OSError, ValueError) as error:
+            raise BundleError(self._another(name, str(error))) from None
+
+    def _another(self, name: str, why: str) -> str:
+        return (
+            f"bundle {self.folder}: {name} is not the file that its manifest describes "
+            f"({why}): export or pull it again"
         )

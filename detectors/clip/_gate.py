@@ -74,7 +74,7 @@ class DomainGate:
                 raise ValueError("it holds a value that is not finite")
             if gate.inside > gate.threshold:
                 raise ValueError("its limit of what is inside lies above that of what is outside")
-        except (OSError, SafetensorError, KeyError, IndexError, ValueError) as error:
+        except (OSError, SafetensorError, LookupError, ValueError, AttributeError) as error:
             raise BundleError(f"{path} is not a domain gate: {error}") from None
         return gate
 

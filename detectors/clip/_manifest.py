@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from clipvet.detectors._parsing import parse_json, read_small
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["FileFacts", "Manifest", "Preprocessing", "Source", "TextFacts", "VisionFacts"]
 
 MANIFEST_SCHEMA = "clipvet.bundle/1"
 
+_MOST_BYTES: Final = 1 << 20
+# Of one feature of one view: 256 MB. The largest of ViT-L/14 at 336 pixels has 2.4 MB.
+_MOST_NUMBERS: Final = 1 << 26
+
+# Bounds of what is allocated, far above every CLIP: a claim is refused before there is memory.
+Size = Annotated[int, Field(ge=1, le=1 << 16)]
+TokenId = Annotated[int, Field(ge=0, le=1 << 24)]
+Deviation = Annotated[float, Field(gt=0)]
+
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Preprocessing(_Frozen):
@@ -34,7 +45,7 @@ class Preprocessing(_Frozen):
     resize: Literal["squash", "shortest", "longest"] = "squash"
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    std: tuple[Deviation, Deviation, Deviation]
 
     @property
     def sha256(self) -> str:
@@ -45,11 +56,11 @@ class Preprocessing(_Frozen):
 class VisionFacts(_Frozen):
     """Image tower. ``grid`` is patches along one side; ``vv_start`` see ``vv_local``."""
 
-    width: int
-    layers: int
-    heads: int
-    patch_size: int
-    grid: int
+    width: Size
+    layers: Size
+    heads: Size
+    patch_size: Size
+    grid: Size
     vv_start: int
     position_interpolation: Literal["native", "bilinear", "bicubic", "bicubic-antialias"]
 
@@ -63,14 +74,14 @@ class TextFacts(_Frozen):
         vocabulary: ``open`` can spell any word; ``closed`` maps unknown words to ``unknown``.
     """
 
-    width: int
-    layers: int
-    heads: int
-    context_length: int
-    start: int
-    end: int
-    padding: int = 0
-    unknown: int | None = None
+    width: Size
+    layers: Size
+    heads: Size
+    context_length: Size
+    start: TokenId
+    end: TokenId
+    padding: TokenId = 0
+    unknown: TokenId | None = None
     cleaning: Literal["clip", "none"] = "clip"
     vocabulary: Literal["open", "closed"] = "open"
 
@@ -88,8 +99,8 @@ class Source(_Frozen):
 class FileFacts(_Frozen):
     """Size and hash of one file of the bundle."""
 
-    bytes: int
-    sha256: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Manifest(_Frozen):
@@ -104,16 +115,34 @@ class Manifest(_Frozen):
     description: str
     licence: str
     source: Source
-    embed_dim: int
+    embed_dim: Size
     activation: Literal["gelu", "quickgelu"]
     precision: Literal["fp32", "fp16", "int8"]
     logit_scale: float
     vision: VisionFacts
     text: TextFacts
     preprocessing: Preprocessing
-    features: dict[str, tuple[int, ...]]
+    features: dict[str, tuple[Size, ...]]
     options: dict[str, dict[str, Any]] = {}
     files: dict[str, FileFacts]
+
+    @field_validator("features")
+    @classmethod
+    def _fit_memory(cls, features: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        for name, shape in features.items():
+            if not 1 <= len(shape) <= 2 or math.prod(shape) > _MOST_NUMBERS:
+                raise ValueError(f"{name} has shape {list(shape)[:4]}")
+        return features
+
+    @field_validator("files")
+    @classmethod
+    def _lie_inside(cls, files: dict[str, FileFacts]) -> dict[str, FileFacts]:
+        for name in files:
+            if Path(name).name != name or name in (".", ".."):
+                raise ValueError(f"a file outside of its folder: {name!r}")
+        if "tokenizer.json" not in files:
+            raise ValueError("there is no tokenizer.json")
+        return files
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -124,23 +153,24 @@ class Manifest(_Frozen):
         """
         path = folder / "manifest.json"
         try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+            content = parse_json(read_small(path, _MOST_BYTES).decode("utf-8"))
+        except OSError as error:
             raise BundleError(
                 f"{folder} is not a bundle: cannot read manifest.json ({error})"
             ) from None
+        except ValueError as error:
+            raise BundleError(
+                f"{path} is not a {MANIFEST_SCHEMA} manifest: its text: {error}"
+            ) from None
         try:
-            manifest = cls.model_validate_json(text)
+            return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "its text"
+            text = first["msg"].removeprefix("Value error, ")
             raise BundleError(
-                f"{path} is not a {MANIFEST_SCHEMA} manifest: {where}: {first['msg']}"
+                f"{path} is not a {MANIFEST_SCHEMA} manifest: {where}: {text}"
             ) from None
-        for name in manifest.files:
-            if Path(name).name != name or name in (".", ".."):
-                raise BundleError(f"{path} lists a file outside of its folder: {name!r}")
-        return manifest
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``, the last file of a new bundle."""

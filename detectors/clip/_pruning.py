@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipvet.detectors.clip._graph_check import read_graph
 from clipvet.detectors.errors import BundleError
 
 if TYPE_CHECKING:
@@ -29,14 +30,9 @@ def pruned_graph(path: Path, outputs: Collection[str]) -> bytes:
         A serialised model. Whoever loads it must point the runtime at the folder of ``path``.
 
     Raises:
-        BundleError: the file is no ONNX model or lacks one of the outputs.
+        BundleError: the file lacks one of the outputs, or is refused by :func:`read_graph`.
     """
-    import onnx
-
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # noqa: BLE001 - protobuf raises its own, undocumented types
-        raise BundleError(f"{path} is not a readable ONNX model: {error}") from None
+    model = read_graph(path)
     graph = model.graph
     missing = sorted(set(outputs) - {value.name for value in graph.output})
     if missing:

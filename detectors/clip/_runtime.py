@@ -165,17 +165,19 @@ class Runtime(Closing):
             if self._vision is None:
                 # A runtime without features still answers which provider it would use.
                 names = self.needs or {"cls_embed"}
-                self._vision = open_session(
-                    pruned_graph(self.bundle.folder / "vision.onnx", names),
-                    self.bundle.folder,
-                    device=self.device,
-                    threads=self.threads,
-                    batch=PixelBatch(
-                        rows=self.batch_size,
-                        preprocessing=self.bundle.manifest.preprocessing,
-                        weights=self.info.sha256,
-                    ),
-                )
+                with self.bundle.unchanged():
+                    session = open_session(
+                        pruned_graph(self.bundle.folder / "vision.onnx", names),
+                        self.bundle.home,
+                        device=self.device,
+                        threads=self.threads,
+                        batch=PixelBatch(
+                            rows=self.batch_size,
+                            preprocessing=self.bundle.manifest.preprocessing,
+                            weights=self.info.sha256,
+                        ),
+                    )
+                self._vision = session
             return self._vision
 
     def _pixels(

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from clipvet.detectors._parsing import parse_json
+
 __all__ = ["SHIPPED_TEXT", "read_shipped_text", "write_shipped_text"]
 
 SHIPPED_TEXT = "text_cache.safetensors"
@@ -34,7 +36,7 @@ def read_shipped_text(folder: Path, bundle_sha256: str) -> dict[str, NDArray[np.
             if facts.get("bundle_sha256") != bundle_sha256:
                 return {}
             rows = np.asarray(file.get_tensor("embeddings"), dtype=np.float32)
-        return dict(zip(json.loads(facts["prompts"]), rows, strict=True))
+        return dict(zip(parse_json(facts["prompts"]), rows, strict=True))
     except (OSError, SafetensorError, KeyError, ValueError):
         return {}
 

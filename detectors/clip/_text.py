@@ -68,12 +68,14 @@ class TextEncoder:
         with self._lock:
             if self._session is None:
                 path = self._bundle.folder / "text.onnx"
-                self._session = open_session(
-                    pruned_graph(path, ["text_embed"]),
-                    self._bundle.folder,
-                    device=self._device,
-                    threads=self._threads,
-                )
+                with self._bundle.unchanged():
+                    session = open_session(
+                        pruned_graph(path, ["text_embed"]),
+                        self._bundle.home,
+                        device=self._device,
+                        threads=self._threads,
+                    )
+                self._session = session
             for rows, padded in _batches(ids, ids.argmax(axis=1) + 1):
                 out[rows] = self._session.run({"input_ids": padded})["text_embed"][: len(rows)]
         for prompt, row in zip(prompts, out, strict=True):

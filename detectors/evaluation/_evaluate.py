@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from typing import Any
 
 from clipvet.detectors._counting import counted
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.engine._engine import FeatureRuntime
 from clipvet.detectors.errors import DetectorError, MissingDependency
 from clipvet.detectors.evaluation._config import EvalConfig
@@ -251,7 +251,7 @@ def _seen_before(images: Sequence[ScoredImage], recipe: Recipe | None, out: Path
             f"({', '.join(seen[:_NAMED])}{more}): what is measured on them is better than it will "
             "be, so test on others"
         )
-    state = json.loads((out / "run.json").read_text("utf-8", errors="surrogateescape"))
+    state = parse_json((out / "run.json").read_text("utf-8", errors="surrogateescape"))
     learned = {line.rpartition(" ")[2] for line in state["configuration"]["references"]}
     if known := len(learned & hashes):
         are = "is a reference" if known == 1 else "are references"

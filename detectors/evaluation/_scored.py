@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import FrameError
 from clipvet.detectors.evaluation._layout import TestImage, TestSet
 from clipvet.detectors.frames._frames import read_frame
@@ -127,7 +127,7 @@ def failures_of(images: Sequence[ScoredImage]) -> Iterator[tuple[str, str]]:
 def _sources(out: Path) -> dict[str, Path]:
     """Label -> folder, as in the ids of a run's records."""
     text = (out / "run.json").read_text(encoding="utf-8", errors="surrogateescape")
-    return {label: Path(folder) for label, folder in json.loads(text)["sources"].items()}
+    return {label: Path(folder) for label, folder in parse_json(text)["sources"].items()}
 
 
 def _answers(record: Record) -> dict[str, DetectionRecord]:

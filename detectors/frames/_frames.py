@@ -128,7 +128,7 @@ def _read_file(path: Path, policy: DecodePolicy) -> Frame:
         data = _file_bytes(path)
         decoded = decode_bytes(data, policy)
     except FrameError as error:
-        raise type(error)(f"{_shown(path)}: {error}") from error
+        raise type(error)(error.reason, file=_shown(path)) from error
     frame = _frame(decoded, source=str(path), sha256=hashlib.sha256(data).hexdigest())
     return replace(frame, notes=_suffix_note(path, decoded.format) + frame.notes)
 

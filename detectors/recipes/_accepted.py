@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.recipes._good_images import GoodImage, LeftOut
 from clipvet.detectors.recipes._grouping import GroupBy
@@ -123,7 +124,7 @@ def apart_from(
 def _roots(run: Path, task: Mapping[str, Any]) -> dict[str, Path]:
     """Where a run found its images, after a look at what it was."""
     try:
-        state = json.loads((run / _RUN).read_text(encoding="utf-8", errors="surrogateescape"))
+        state = parse_json((run / _RUN).read_text(encoding="utf-8", errors="surrogateescape"))
         configuration = state["configuration"]
         roots = {label: Path(folder) for label, folder in state["sources"].items()}
         judged = configuration["recipe"] is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.recipes._audit import Photograph, audited
 from clipvet.detectors.recipes._calibration import Calibration
@@ -37,8 +37,8 @@ def write_calibration(path: Path, detector: str, calibration: Calibration) -> No
 def read_calibration(path: Path, detector: str) -> Calibration:
     """Read what :func:`write_calibration` wrote; raises RecipeError for anything else."""
     try:
-        table = checked(CalibrationFile, json.loads(path.read_text(encoding="utf-8")), path)
-    except (OSError, ValueError, RecursionError) as error:
+        table = checked(CalibrationFile, parse_json(path.read_text(encoding="utf-8")), path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path}: cannot be read ({error}): fit again") from error
     if table.detector != detector:
         raise RecipeError(f"{path}: calibrates {table.detector}, not {detector}: fit again")
@@ -61,22 +61,30 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
     """Compare a recipe's files with its list.
 
     Raises:
-        RecipeError: one is absent, changed, outside of the folder, or not on the list.
+        RecipeError: one is absent, changed, outside of the folder (links included), or not on
+            the list.
     """
+    real = folder.resolve()
     for name, digest in expected.items():
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
             raise RecipeError(f"recipe {folder}: it lists {name}, which lies outside: fit again")
         if not os.path.isfile(folder / name):  # noqa: PTH113 - takes any name
             raise RecipeError(f"recipe {folder} lacks {name}: copy the whole folder or fit again")
+        if not (folder / name).resolve().is_relative_to(real):
+            raise RecipeError(
+                f"recipe {folder}: {name} is a link to outside of it: copy the file into the recipe"
+            )
         if sha256_of(folder / name) != digest:
             raise RecipeError(
                 f"recipe {folder}: {name} has changed since it was fitted (sha256 differs): "
                 "restore it or fit again"
             )
     for part in _OWN_FOLDERS:
-        for path in sorted((folder / part).rglob("*")):
+        for path in [folder / part, *sorted((folder / part).rglob("*"))]:
             name = path.relative_to(folder).as_posix()
+            if path.is_dir() and path.is_symlink():  # rglob does not look into it
+                raise RecipeError(f"recipe {folder}: {name} is a link to a folder: copy the folder")
             if path.is_file() and name not in expected:
                 raise RecipeError(f"recipe {folder}: {name} does not belong to it: remove it")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from clipvet.detectors._parsing import parse_toml, read_small
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.frames._views import Region
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 RECIPE_FILE: Final = "recipe.toml"
+_MOST_BYTES: Final = 64 << 20
 
 _MASK = "region.png"
 
@@ -212,11 +213,11 @@ class RecipeFile(Table):
         """
         path = folder / RECIPE_FILE
         try:
-            data = path.read_bytes()
-            return checked(cls, tomllib.loads(data.decode("utf-8")), path), data
+            data = read_small(path, _MOST_BYTES)
+            return checked(cls, parse_toml(data), path), data
         except FileNotFoundError as error:
             raise RecipeError(f"{folder}: not a recipe, it has no {RECIPE_FILE}") from error
-        except (OSError, ValueError, RecursionError) as error:  # of tomllib, too
+        except (OSError, ValueError) as error:
             raise RecipeError(f"{path}: cannot be read ({error}): fit again") from error
 
     def to_toml(self) -> str:

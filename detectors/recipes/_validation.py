@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import Field
 
 from clipvet.detectors._intervals import clopper_pearson
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.recipes._bad_images import ThresholdRule, good_parts
 from clipvet.detectors.recipes._calibration import percent
@@ -130,8 +130,8 @@ def write_validation(path: Path, validation: Validation) -> None:
 def read_validation(path: Path) -> Validation:
     """Read what :func:`write_validation` wrote; raises RecipeError for anything else."""
     try:
-        return checked(Validation, json.loads(path.read_text(encoding="utf-8")), path)
-    except (OSError, ValueError, RecursionError) as error:
+        return checked(Validation, parse_json(path.read_text(encoding="utf-8")), path)
+    except (OSError, ValueError) as error:
         raise RecipeError(f"{path}: cannot be read ({error}): fit again") from error
 
 

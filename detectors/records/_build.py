@@ -15,6 +15,7 @@ from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._regions import find_regions
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.recipes._verdicts import Combined, Judged, Threshold, judge
+from clipvet.detectors.records._paths import without_folders
 from clipvet.detectors.records._records import (
     CombinedFacts,
     DetectionRecord,
@@ -52,7 +53,7 @@ def image_facts(name: str, frame: Frame) -> ImageFacts:
 def failed_record(image: ImageFacts, error: FrameError, timing_ms: Mapping[str, float]) -> Record:
     """The record of an image that cannot be judged."""
     status = cast("ImageStatus", error.status)
-    judgement = judge((), None, status=status, reason=str(error))
+    judgement = judge((), None, status=status, reason=without_folders(error.reason))
     return Record(
         image=image,
         status=status,
@@ -96,7 +97,7 @@ def scored_record(
     return Record(
         image=image,
         verdict=judgement.verdict,
-        reasons=judgement.reasons,
+        reasons=tuple(map(without_folders, judgement.reasons)),
         detections=tuple(detections),
         combined=_combined(judgement.combined),
         runtime=RuntimeFacts(
@@ -132,7 +133,7 @@ def _detection(
         regions=_regions(result, recipe),
         domain=_domain(result),
         details=dict(result.details),
-        error=result.error,
+        error=None if result.error is None else without_folders(result.error),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.runs._folder import RUN_SCHEMA
@@ -37,7 +37,7 @@ class RunFacts:
             UsageError: the folder is no run folder.
         """
         try:
-            state = json.loads((folder / RUN).read_text("utf-8", "surrogateescape"))
+            state = parse_json((folder / RUN).read_text("utf-8", "surrogateescape"))
             if state["schema"] != RUN_SCHEMA or not isinstance(state["sources"], dict):
                 raise ValueError("another schema")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Masker"]
+from clipvet.detectors.records._paths import without_folders
 
-# A path from the root of the file system, up to its last part; no part of an address or a ratio.
-_ABSOLUTE = re.compile(r"(?<![\w:/.~%+-])~?/(?:[^/\s'\"`<>|]+/)+(?=[^/\s])")
+__all__ = ["Masker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,4 +30,4 @@ class Masker:
             for form in {shown, str(root)} - {"/"}:
                 whole = rf"{re.escape(form)}(?=/|$|[\s:,;'\"])"
                 text = re.sub(whole, label.replace("\\", r"\\"), text)
-        return _ABSOLUTE.sub("…/", text)
+        return without_folders(text)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from clipvet.detectors._closing import Closing
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors._whole import replacing
 from clipvet.detectors.errors import UnfitEnvironment, UsageError
 from clipvet.detectors.records._files import RecordWriter, cut_torn_line, write_records
@@ -258,7 +259,7 @@ def _locked(path: Path) -> int:
 def _read_state(path: Path) -> dict[str, Any] | None:
     """What ``run.json`` says; None for an empty folder."""
     try:
-        state = json.loads((path / RUN).read_text(encoding="utf-8", errors="surrogateescape"))
+        state = parse_json((path / RUN).read_text(encoding="utf-8", errors="surrogateescape"))
         if state["schema"] == RUN_SCHEMA and isinstance(state["sources"], dict):
             return dict(state)
     except FileNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from clipvet.detectors._detector import Query
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import UsageError
 
 __all__ = ["Questions"]
@@ -93,7 +93,7 @@ class Questions:
 
 def _row(line: Any, where: str) -> _Row:
     try:
-        return _Row.model_validate(json.loads(line) if isinstance(line, str) else line)
+        return _Row.model_validate(parse_json(line) if isinstance(line, str) else line)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = ".".join(str(part) for part in first["loc"]) or "the line"

@@ -53,8 +53,8 @@ class FileReader:
         except Exception as error:
             log.debug("%s", path, exc_info=True)
             kind = type(error).__name__
-            message = f"{escaped(str(path))}: cannot be read ({kind}: {one_line(error)})"
-            raise FrameUnreadable(message) from error
+            message = f"cannot be read ({kind}: {one_line(error)})".replace(str(path), path.name)
+            raise FrameUnreadable(message, file=escaped(str(path))) from error
 
     def decode(
         self,
@@ -75,17 +75,19 @@ class FileReader:
         try:
             frame = read_frame(content, policy=self._policy, bgr=bgr)
         except FrameError as error:
-            raise type(error)(f"{escaped(name)}: {error}") from error
+            raise type(error)(error.reason, file=escaped(name)) from error
         return replace(frame, source=name, notes=(*notes, *frame.notes))
 
     def _by_plugin(self, path: Path, reader: Reader) -> Frame:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise FrameUnreadable(f"{escaped(str(path))}: not a regular file: give a file")
+            raise FrameUnreadable("not a regular file: give a file", file=escaped(str(path)))
         digest = sha256_of(path)
         with captured(f"reader{path.suffix}"):
             pixels = reader(path)
         try:
             frame = read_frame(np.asarray(pixels), policy=self._policy)
         except FrameError as error:
-            raise type(error)(f"{escaped(str(path))}: its reader gave {one_line(error)}") from error
+            raise type(error)(
+                f"its reader gave {one_line(error)}", file=escaped(str(path))
+            ) from error
         return replace(frame, sha256=digest, source=str(path))

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors._whole import replacing, room
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
@@ -79,7 +80,7 @@ class _Run:
     @classmethod
     def open(cls, folder: Path) -> _Run:
         try:
-            state = json.loads((folder / "run.json").read_text("utf-8", "surrogateescape"))
+            state = parse_json((folder / "run.json").read_text("utf-8", "surrogateescape"))
             roots = {label: Path(root) for label, root in state["sources"].items()}
             thresholds = dict(state.get("map_thresholds", {}))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

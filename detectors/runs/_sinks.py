@@ -42,7 +42,8 @@ TableFormat = Literal["jsonl", "csv", "parquet", "sqlite"]
 """Of the table beside ``records.jsonl``; jsonl is no further one."""
 
 _LONGEST_SIDE = 2048
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# The wide forms of the first four, too, and what spreadsheets pass over before they look.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import os
 import shutil
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.engine._engine import Engine
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
@@ -154,7 +154,7 @@ class _Part:
     def open(cls, run: Path) -> Self:
         storage = Storage.of(run)
         try:
-            state = json.loads(storage.read(RUN).decode(errors="surrogateescape"))
+            state = parse_json(storage.read(RUN).decode(errors="surrogateescape"))
             if state["schema"] not in {RUN_SCHEMA, PARTITIONED_SCHEMA}:
                 raise ValueError(state["schema"])
             status = state["status"]

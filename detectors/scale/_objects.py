@@ -45,8 +45,8 @@ class StoredImage:
             content = bytes(system.cat_file(path))
         except Exception as error:
             kind = type(error).__name__
-            message = f"{escaped(self.url)}: cannot be fetched ({kind}: {one_line(error)})"
-            raise FrameUnreadable(message) from error
+            message = f"cannot be fetched ({kind}: {one_line(error)})"
+            raise FrameUnreadable(message, file=escaped(self.url)) from error
         if not self.whole_file:
             return reader.decode(content, name=self.url)
         with tempfile.TemporaryDirectory() as folder:

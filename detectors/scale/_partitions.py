@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final, Self
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._folder import check_same, configuration_sha256
@@ -80,7 +81,7 @@ class PartitionFolder:
             UsageError: it is none.
         """
         try:
-            state = json.loads(storage.read(RUN))
+            state = parse_json(storage.read(RUN).decode("utf-8"))
             if state["schema"] == PARTITIONED_SCHEMA:
                 return cls(storage, dict(state))
         except (FileNotFoundError, ValueError, KeyError, TypeError):

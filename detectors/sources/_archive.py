@@ -134,9 +134,9 @@ def read_member(path: Path, inner: str) -> bytes:
     try:
         archive, members = _directory(path, status.st_size, status.st_mtime_ns)
     except BadZipFile as error:
-        raise FrameUnreadable(f"{path}: damaged archive ({_words(error)})") from error
+        raise FrameUnreadable(f"damaged archive ({_words(error)})", file=str(path)) from error
     if inner not in members:
-        raise FrameUnreadable(f"{path} has no member {inner}")
+        raise FrameUnreadable(f"it has no member {inner}", file=str(path))
     return _content(archive, members[inner], f"{path}/{inner}")
 
 
@@ -150,15 +150,15 @@ def _directory(path: Path, _size: int, _mtime_ns: int) -> tuple[ZipFile, dict[st
 def _content(archive: ZipFile, info: ZipInfo, name: str) -> bytes:
     shown = escaped(name)
     if info.flag_bits & _ENCRYPTED:
-        raise FrameUnreadable(f"{shown}: encrypted: unpack the archive with its password first")
+        raise FrameUnreadable("encrypted: unpack the archive with its password first", file=shown)
     if info.file_size > MAX_MEMBER_BYTES:
         size = f"{info.file_size} bytes unpacked, above {MAX_MEMBER_BYTES}"
-        raise FrameRefused(f"{shown}: {size}: unpack the archive first")
+        raise FrameRefused(f"{size}: unpack the archive first", file=shown)
     try:
         return archive.read(info)  # never more than file_size, and the CRC is checked
     except _DAMAGED as error:
-        message = f"{shown}: damaged in the archive ({_words(error)}): pack it again"
-        raise FrameUnreadable(message) from error
+        message = f"damaged in the archive ({_words(error)}): pack it again"
+        raise FrameUnreadable(message, file=shown) from error
 
 
 def _inner_name(name: str) -> str:

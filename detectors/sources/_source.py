@@ -102,4 +102,4 @@ class BrokenFile:
 
     def read(self, reader: ImageReader) -> NoReturn:
         """Raise the reason."""
-        raise FrameUnreadable(f"{self.path}: {self.reason}")
+        raise FrameUnreadable(self.reason, file=str(self.path))

@@ -54,9 +54,8 @@ def learned_from(
     deep = np.zeros((1, layers, length, width), dtype=np.float32)
     # The original keeps them in half precision on every device (section 2, step 8).
     deep[0, :depth] = vectors.deep.astype(np.float16)
-    session = open_session(
-        (bundle.folder / "text_embeds.onnx").read_bytes(), bundle.folder, device="cpu"
-    )
+    graph = bundle.graph("text_embeds").SerializeToString()
+    session = open_session(graph, bundle.home, device="cpu")
     inputs = {
         "token_embeds": tokens,
         "end": end,

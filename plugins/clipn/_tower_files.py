@@ -100,10 +100,9 @@ def _stored(weights: Arrays, precision: Precision) -> dict[str, NDArray[Any]]:
 
 def _graph(bundle: Bundle, weights_file: Path, stored: Arrays) -> bytes:
     """The bundle's text graph, pointing into ``weights_file`` for its weights."""
-    import onnx
     from onnx import TensorProto, helper
 
-    model = onnx.load(str(bundle.folder / "text.onnx"), load_external_data=False)
+    model = bundle.graph("text")
     graph = model.graph
     own = {t.name for t in graph.initializer if t.data_location == TensorProto.EXTERNAL}
     # A half precision bundle casts each weight where it is first read; what comes out is replaced.

@@ -75,5 +75,5 @@ def _row(line: str, where: str) -> Row:
         what = ".".join(str(part) for part in first["loc"]) or "the line"
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{where}: {what}: {message}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: it is no JSON ({error})") from error

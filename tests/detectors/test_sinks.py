@@ -144,6 +144,23 @@ def test_the_page_tells_every_column_in_order(tmp_path: Path) -> None:
     assert re.findall(r"`([a-z0-9_]+)`", section) == header.split(",")
 
 
+def test_no_cell_begins_like_a_formula(tmp_path: Path) -> None:
+    """What spreadsheets pass over before they look, and the wide forms of the signs, too."""
+    starts = ["=", "+", "-", "@", "\t=", "\r=", "\n=", "＝", "＋", "－", "＠"]
+    write_records(
+        tmp_path / "records.jsonl",
+        [
+            Record(image=ImageFacts(id="r/a.png"), status="refused", reasons=(f"{start}1+1",))
+            for start in starts
+        ],
+    )
+    path = write_table(tmp_path, "csv")
+    assert path is not None
+    with path.open(newline="", encoding="utf-8") as file:
+        cells = [row["reasons"] for row in csv.DictReader(file)]
+    assert cells == [f"'{start}1+1" for start in starts]
+
+
 def test_jsonl_needs_no_table(tmp_path: Path) -> None:
     assert write_table(tmp_path, "jsonl") is None
 

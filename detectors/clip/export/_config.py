@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.errors import UsageError
 
 __all__ = ["ClipConfig", "TextConfig", "VisionConfig", "parse_config"]
@@ -116,7 +116,7 @@ def parse_config(
     if not isinstance(source, Mapping):
         name = str(source)
         try:
-            source = json.loads(Path(source).read_text("utf-8"))
+            source = parse_json(Path(source).read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise UsageError(f"{name} is not a readable JSON model config: {error}") from None
     try:

@@ -6,7 +6,6 @@ file's sha256 is recorded at the first pull (:class:`PullLock`), and a later cha
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors._parsing import parse_json
 from clipvet.detectors.clip._bundle import Bundle
 from clipvet.detectors.clip.export._hub import (
     HubFile,
@@ -146,7 +146,7 @@ def fetch(
     if offer.config is not None:
         path, _sha256 = _held(offer.config, offer, lock, accept=accept_change)
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = parse_json(path.read_text("utf-8"))
             config = dict(content["model_cfg"])
             stated |= content.get("preprocess_cfg", {})
         except (ValueError, KeyError, TypeError):

@@ -42,9 +42,8 @@ def test_one_changed_byte_is_found(copy: Path) -> None:
         byte = file.read(1)
         file.seek(12345)
         file.write(bytes([byte[0] ^ 1]))
-    bundle = Bundle.open(copy)
     with pytest.raises(BundleError, match=r"weights\.bin is not the file that its manifest"):
-        bundle.verify()
+        Bundle.open(copy)
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:
@@ -65,7 +64,10 @@ def test_a_folder_without_manifest(tmp_path: Path) -> None:
         (lambda m: m.pop("preprocessing"), "preprocessing: Field required"),
         (lambda m: m.update(surprise=1), "surprise: Extra inputs"),
         (lambda m: m["preprocessing"].update(size=-1), "preprocessing.size"),
-        (lambda m: m.update(files={"../x": {"bytes": 1, "sha256": "0"}}), "outside of its folder"),
+        (
+            lambda m: m.update(files={"../x": {"bytes": 1, "sha256": "0" * 64}}),
+            "outside of its folder",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_explained(
