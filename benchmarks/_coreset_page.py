@@ -79,7 +79,7 @@ def _interval(
     found = []
     for _ in range(1000):
         rows = np.stack([_resampled(row, rng) for row in y])
-        drawn = [np.take_along_axis(x, rows, axis=1) for x in (y, a, b)]
+        drawn = [np.take_along_axis(x, rows, axis=1).tolist() for x in (y, a, b)]
         found.append(auroc(drawn[0], drawn[1]) - auroc(drawn[0], drawn[2]))
     low, high = np.quantile(found, (0.025, 0.975))
     return [float(low), float(high)]

@@ -46,7 +46,7 @@ from benchmarks._gpu_clipvet import (
 from benchmarks._gpu_folder import images_a_second
 from benchmarks._gpu_page import FolderRate, Row, Table, page
 from benchmarks._gpu_torch import KINDS, TorchTower, torch_rate
-from benchmarks._winclip_arms import graph_flops
+from benchmarks._rates import graph_flops
 from clipvet.detectors.clip import available_providers
 from clipvet.detectors.clip._session import PROVIDERS
 

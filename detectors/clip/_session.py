@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from clipvet.detectors.clip._cpu_graph import cpu_graph
 from clipvet.detectors.clip._manifest import Preprocessing
 from clipvet.detectors.clip._placement import RECORD_PLACEMENT, Placement, read_placement
 from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUnavailable
@@ -144,6 +143,8 @@ def open_session(
     options = session_options(weights_folder, threads)
     try:
         if device == "cpu":
+            from clipvet.detectors.clip._cpu_graph import cpu_graph  # onnx takes its time to import
+
             session = Session(inference_session(cpu_graph(graph), options, [provider]))
         elif device == "tensorrt" and batch is not None:
             from clipvet.detectors.clip._tensorrt import open_on_tensorrt
