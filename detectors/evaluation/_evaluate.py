@@ -114,7 +114,8 @@ def evaluate(
             Failure(image=one.record.image.id, reason=wrong) for one, wrong in masks if wrong
         ]
         if not groups.detectors:
-            reason = failures[0].reason if failures else "there are no records"
+            first = [f"{one.image}: {one.reason}" for one in failures[:1]]
+            reason = first[0] if first else "there are no records"
             raise DetectorError(f"no image of {tests.folder} could be scored: {reason}")
         recipe = None if config.recipe is None else Recipe.load(config.recipe)
         results = _detectors(config, groups, recipe, out, progress)

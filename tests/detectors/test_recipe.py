@@ -12,7 +12,7 @@ from PIL import Image
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.engine._results import DetectorSpec
-from clipvet.detectors.errors import RecipeError, UsageError
+from clipvet.detectors.errors import RecipeError, UnfitEnvironment, UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
 from clipvet.detectors.frames._views import Region, Tiling
 from clipvet.detectors.recipes._bad_images import ThresholdRule, divide
@@ -313,6 +313,6 @@ def test_nothing_is_written_over(recipe: Recipe, tmp_path: Path) -> None:
 def test_a_recipe_that_cannot_be_written_leaves_nothing(recipe: Recipe, tmp_path: Path) -> None:
     gone = replace(recipe, probes=(Probe(file=tmp_path / "gone.png", image="", scores={}),))
     before = sorted(tmp_path.iterdir())
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnfitEnvironment, match="No such file"):
         gone.save(tmp_path / "line4")
     assert sorted(tmp_path.iterdir()) == before

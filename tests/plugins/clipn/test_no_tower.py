@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipvet.detectors import ArtefactMissing, Context, DetectorError, RecipeError, UsageError
+from clipvet.detectors import ArtefactMissing, Context, RecipeError, UsageError
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.plugins.clipn import Clipn
 from clipvet.plugins.clipn._no_tower import FILES, NoTower
@@ -165,5 +165,5 @@ def test_numbers_that_are_none(bundle: Bundle, tmp_path: Path) -> None:
     weights["ln_final.weight"] = weights["ln_final.weight"] * np.float32(1e38)
     weights["text_projection"] = weights["text_projection"] * np.float32(1e30)
     tower = write_no_tower(tmp_path, bundle, weights, precision="fp32", facts=FACTS)
-    with pytest.raises(DetectorError, match="not finite"):
+    with pytest.raises(RecipeError, match="not finite"):
         tower.encode_text(["a bolt"])
