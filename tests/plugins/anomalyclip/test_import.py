@@ -109,9 +109,7 @@ def test_too_deep_or_too_long_for_the_text_tower(
     bare = {k: v for k, v in checkpoint_content.items() if k.startswith("compound_prompts_")}
     long = {f"ctx_{side}": torch.ones(1, 1, 74, 64) for side in ("pos", "neg")}
     torch.save({**bare, **long}, checkpoint)
-    with pytest.raises(
-        UsageError, match=r"74 context tokens and a name do not fit the 77 places .* most 72"
-    ):
+    with pytest.raises(UsageError, match=r"74 context tokens and a name do not fit .* most 72"):
         import_checkpoint(checkpoint, bundle)
 
 
