@@ -19,8 +19,6 @@ __all__ = ["Artefact", "BundleIdentity", "check_free"]
 
 SCHEMA = "clipvet.artefact/1"
 HEADER, TENSORS = "artefact.json", "artefact.safetensors"
-# What reading a header raises that is not one: JSON nested too deeply, too.
-_DAMAGED = (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
 _MOST_HEADER, _MOST_TENSORS = 16 << 20, 4 << 30  # they are read into memory whole
 
 
@@ -117,10 +115,8 @@ class Artefact:
             bundle = _Stored(**{key: str(value) for key, value in header["bundle"].items()})
             if not isinstance(header["facts"], dict):
                 raise ValueError("its facts are no JSON object")
-            # What is not finite, or does not fit 64 bits, breaks whoever computes with it.
-            json.dumps(header["facts"], allow_nan=False)
             return cls(detector=detector, bundle=bundle, facts=header["facts"], tensors=tensors)
-        except (*_DAMAGED, SafetensorError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
             raise RecipeError(
                 f"{detector}: the artefact in {folder} is damaged ({str(error)[:200]}): "
                 "fit or train it again"

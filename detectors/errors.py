@@ -106,12 +106,9 @@ class FrameError(ClipvetError):
     exit_code = 3
 
     def __init__(self, reason: str, *, file: str | None = None) -> None:
-        super().__init__(reason)
+        super().__init__(reason if file is None else f"{file}: {reason}")
         self.reason = reason
         self.file = file
-
-    def __str__(self) -> str:
-        return self.reason if self.file is None else f"{self.file}: {self.reason}"
 
 
 class FrameUnreadable(FrameError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clipvet.detectors._closing import Closing
+from clipvet.detectors._counting import counted
 from clipvet.detectors._detector import (
     Batch,
     Context,
@@ -134,7 +135,7 @@ class IsolatedDetector(Detector, Closing):
 
         done = self._supervisor.call(
             batch_message(batch, self.needs, pixels=False),
-            f"scored {len(batch)} view{'s' if len(batch) > 1 else ''}",
+            f"scored {counted(len(batch), 'view')}",
             replies={"pixels": pixels},
             seconds=self._seconds,
         )

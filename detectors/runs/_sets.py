@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipvet.detectors._detector import ImageGroup
-from clipvet.detectors._whole import sync_file
+from clipvet.detectors._whole import replacing, room
 from clipvet.detectors.engine._capture import captured
 from clipvet.detectors.engine._containment import blame
 from clipvet.detectors.engine._setup import Slot
-from clipvet.detectors.errors import DetectorError, UnfitEnvironment
+from clipvet.detectors.errors import DetectorError
 from clipvet.detectors.records._ids import file_stem
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._removal import RECORDS, SETS
@@ -91,30 +91,28 @@ class Store:
 def _finished(folder: Path, slot: Slot) -> SetSummary:
     store = Store(folder / RECORDS, slot.id, slot.keeps)
     name = f"{SETS}/{file_stem(slot.id)}.jsonl"
-    part = folder / f"{name}.part"
+    path = folder / name
     groups, images = Counter[str](), Counter[str]()
     try:
-        part.parent.mkdir(exist_ok=True)
-        with (folder / RECORDS).open("rb") as records, part.open("w", encoding="utf-8") as out:
-            for group in _said(slot, store):
-                out.write(_head(group))
-                for number, place in enumerate(group.members):
-                    image = json.dumps(store.image(records, int(place)))
-                    out.write(f", {image}" if number else image)
-                out.write("]}\n")
-                groups[group.kind] += 1
-                images[group.kind] += len(group.members)
-        sync_file(part)
-        part.replace(folder / name)
-    except OSError as error:
-        message = f"cannot write {folder / name} ({error.strerror}): make room"
-        raise UnfitEnvironment(message) from error
+        with room(path):
+            path.parent.mkdir(exist_ok=True)
+            with (
+                (folder / RECORDS).open("rb") as records,
+                replacing(path) as part,
+                part.open("w", encoding="utf-8") as out,
+            ):
+                for group in _said(slot, store):
+                    out.write(_head(group))
+                    for number, place in enumerate(group.members):
+                        image = json.dumps(store.image(records, int(place)))
+                        out.write(f", {image}" if number else image)
+                    out.write("]}\n")
+                    groups[group.kind] += 1
+                    images[group.kind] += len(group.members)
     except (DetectorError, TypeError, ValueError) as error:
         log.debug("%s failed to finish", slot.id, exc_info=True)
-        (folder / name).unlink(missing_ok=True)  # of an earlier call: it lacks the images since
+        path.unlink(missing_ok=True)  # of an earlier call: it lacks the images since
         return SetSummary(detector=slot.id, error=f"{blame(slot.id, error)} (after the run)")
-    finally:
-        part.unlink(missing_ok=True)
     return SetSummary(detector=slot.id, file=name, groups=dict(groups), images=dict(images))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from clipvet.detectors._whole import sync_file
+from clipvet.detectors._whole import replacing
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["LockedFile", "PullLock"]
@@ -76,10 +76,8 @@ class PullLock:
         files = {**content.files, address: file}
         text = _Content(files=dict(sorted(files.items()))).model_dump_json(by_alias=True, indent=1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.path.with_name(f".{self.path.name}.part")
-        part.write_text(text + "\n", "utf-8")
-        sync_file(part)
-        part.replace(self.path)
+        with replacing(self.path) as part:
+            part.write_text(text + "\n", "utf-8")
 
     def _read(self) -> _Content:
         try:
