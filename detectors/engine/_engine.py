@@ -21,7 +21,7 @@ from clipvet.detectors.engine._advice import advised
 from clipvet.detectors.engine._answers import ask
 from clipvet.detectors.engine._asked import AskedFrame, AskedView, Features
 from clipvet.detectors.engine._containment import read_only
-from clipvet.detectors.engine._finite import SPOILT, finite_mean, not_finite
+from clipvet.detectors.engine._finite import finite_mean, not_finite, spoilt
 from clipvet.detectors.engine._merging import PlannedFrame, merge_views
 from clipvet.detectors.engine._results import DetectorSpec, DomainScore, RawResult
 from clipvet.detectors.engine._setup import FeatureRuntime, Slot, build_slots, open_runtime
@@ -201,10 +201,12 @@ class Engine(Closing):
             if runtime.gate is not None:
                 for one, score in zip(views, runtime.gate.score(features[group]), strict=True):
                     one.frame.gated[group].append(float(score))
+        broken = {group: not_finite(found, len(views)) for group, found in features.items()}
         for place, slot in enumerate(self._slots):
             queries = tuple(slot.applicable(one.frame.queries) for one in views)
             batch = Batch(features=features[slot.group], views=pictures, queries=queries)
-            for one, answer in zip(views, ask(slot, batch, owners), strict=True):
+            answers = ask(slot, batch, owners, broken[slot.group])
+            for one, answer in zip(views, answers, strict=True):
                 one.frame.answers[place].append(answer)
         for one in views:
             one.frame.answered += 1
@@ -275,10 +277,9 @@ class Engine(Closing):
 
     def _fit_batch(self, runtime: FeatureRuntime, views: Sequence[View], query: Query) -> Batch:
         features = read_only(runtime.encode_views([view.pixels for view in views]))
-        spoilt = next(filter(None, not_finite(features, features.keys(), len(views))), None)
-        if spoilt:
-            message = f"bundle {runtime.info.id} {SPOILT.format(spoilt)}: nothing is learned"
-            raise DetectorError(message)
+        broken = next(filter(None, not_finite(features, len(views))), None)
+        if broken:
+            raise DetectorError(f"{spoilt(runtime.info.id, broken)}: nothing is learned")
         return Batch(features=features, views=list(views), queries=[(query,)] * len(views))
 
     def _slot(self, detector_id: str) -> Slot:

@@ -10,32 +10,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SPOILT", "finite_mean", "not_finite"]
-
-SPOILT = "gave numbers that are not finite for this image (in {})"
+__all__ = ["finite_mean", "not_finite", "spoilt"]
 
 
-def not_finite(
-    features: Mapping[str, NDArray[Any]], names: Collection[str], count: int
-) -> list[str]:
-    """For each view the names of its features that hold NaN or an infinity, or "".
+def not_finite(features: Mapping[str, NDArray[Any]], count: int) -> list[set[str]]:
+    """For each view the names of its features that hold NaN or an infinity.
 
     A maximum or a comparison can swallow a NaN, so a detector may give a fair-looking score.
 
     Args:
         features: arrays [V, ...].
-        names: of the features that matter.
         count: V.
     """
-    found: list[list[str]] = [[] for _ in range(count)]
-    for name in sorted(set(names) & features.keys()):
-        values = features[name].reshape(count, -1)
+    found: list[set[str]] = [set() for _ in range(count)]
+    for name, array in features.items():
+        values = array.reshape(count, -1)
         with np.errstate(all="ignore"):
             suspects = np.flatnonzero(~np.isfinite(values.sum(axis=1)))
         for index in suspects:  # a sum of large numbers may be infinite, too
             if not np.isfinite(values[index]).all():
-                found[index].append(name)
-    return [", ".join(one) for one in found]
+                found[index].add(name)
+    return found
+
+
+def spoilt(bundle: str, names: Collection[str]) -> str:
+    """What a bundle did that gave such features."""
+    listed = ", ".join(sorted(names))
+    return f"bundle {bundle} gave numbers that are not finite for this image (in {listed})"
 
 
 def finite_mean(scores: Sequence[float]) -> float:
