@@ -70,7 +70,7 @@ def prepare(folder: Path) -> None:
         )
 
 
-def clipvet_arm(folder: Path, precision: str) -> Arm:
+def clipvet_arm(folder: Path, precision: str, device: str = "cpu") -> Arm:
     """This package: pixels to score and heatmap, and pixels to the image embedding."""
     import onnxruntime
 
@@ -92,10 +92,10 @@ def clipvet_arm(folder: Path, precision: str) -> Arm:
         name: Runtime(
             bundle,
             needs=features,
-            device="cpu",
+            device=device,  # type: ignore[arg-type]
             batch_size=1,
             threads=THREADS,
-            cache_folder=folder / f"cache-{precision}",
+            cache_folder=folder / f"cache-{precision}-{device}",
         )
         for name, features in needs.items()
     }
@@ -131,7 +131,7 @@ def clipvet_arm(folder: Path, precision: str) -> Arm:
             "encoder": lambda: runtimes["encoder"].encode_views([image]),
         },
         flops=lambda name: graph_flops(folder / precision / "vision.onnx", needs[name]),
-        packages=("clipvet", "onnxruntime", "numpy"),
+        packages=("clipvet", "onnxruntime" if device == "cpu" else "openvino", "numpy"),
         gemms={
             "onnxruntime": lambda: session.run(None, {"left": left}),
             "numpy": lambda: left @ right,
@@ -261,6 +261,8 @@ if __name__ == "__main__":
         arms = {
             "clipvet": lambda folder: clipvet_arm(folder, "fp32"),
             "clipvet int8": lambda folder: clipvet_arm(folder, "int8"),
+            "clipvet openvino": lambda folder: clipvet_arm(folder, "fp32", "openvino"),
+            "clipvet openvino-bf16": lambda folder: clipvet_arm(folder, "fp32", "openvino-bf16"),
             "open_clip": eager_arm,
             "anomalib": anomalib_arm,
         }

@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._int8_twin import compared_on_pictures, int8_twin
+from benchmarks._int8_twin import int8_twin
 from benchmarks._rates import GEMM, gemm_model, gemm_operands, graph_flops, int8_gemm_model
 from benchmarks._results import machine, write_section
-from benchmarks.winclip import HERE
-from clipvet.detectors.clip import Bundle, find_bundle, open_session
+from benchmarks._same_pictures import compared_on_pictures
+from benchmarks.winclip import HERE, runs_here
+from clipvet.detectors import Host
+from clipvet.detectors.clip import Bundle, Device, PixelBatch, find_bundle, open_session
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
 
@@ -38,6 +40,7 @@ NEEDS = {
 # 4500 GFLOP a view: not in a benchmark that one waits for.
 LEFT_OUT = {("ViT-L-14-336", "with windows")}
 ASKED = 0.90
+OPENVINO: tuple[Device, ...] = ("openvino", "openvino-bf16")
 
 
 @dataclass
@@ -72,20 +75,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock = time.process_time if args.cpu_seconds else time.perf_counter
     limits = _limits(args.threads)
     rows: list[str] = []
-    changed: dict[str, Any] | None = None
+    changed: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for model in args.models:
             bundles = _bundles(model, Path(scratch))
             for what, needs in NEEDS.items():
                 if (model, what) in LEFT_OUT:
                     continue
-                arms = [_arm(bundle, needs, args.threads) for bundle in bundles]
+                plain, int8 = bundles
+                arms = [
+                    _arm("fp32", plain, needs, args.threads),
+                    _arm("int8", int8, needs, args.threads),
+                    *(
+                        _arm(device, plain, needs, args.threads, device)
+                        for device in OPENVINO
+                        if runs_here(device)
+                    ),
+                ]
                 _take_turns([*arms, *limits], args.rounds, clock)
                 rows += _rows(model, what, arms, limits)
                 for limit in limits:
                     limit.seconds.clear()
             if model == "mini" and args.programs:
-                changed = compared_on_pictures(*bundles, args.programs)
+                cheaper: dict[str, tuple[Bundle, Device]] = {"int8": (bundles[1], "cpu")}
+                if runs_here("openvino-bf16"):
+                    cheaper["bfloat16"] = (bundles[0], "openvino-bf16")
+                changed = {
+                    name: compared_on_pictures((bundles[0], "cpu"), encoder, args.programs)
+                    for name, encoder in cheaper.items()
+                }
     section = _section(rows, changed, args)
     print(section)
     write_section(section, args.out)
@@ -103,6 +121,9 @@ def _limits(threads: int) -> list[Arm]:
         Arm("numpy", lambda: left @ right, flops),
         Arm("onnxruntime int8", lambda: integers.run({"left": small}), flops),
     ]
+    arms += [
+        _openvino_limit(left, right, device, threads) for device in OPENVINO if runs_here(device)
+    ]
     try:
         import torch
     except ImportError:
@@ -110,6 +131,16 @@ def _limits(threads: int) -> list[Arm]:
     torch.set_num_threads(threads)
     a, b = torch.from_numpy(left), torch.from_numpy(right)
     return [*arms, Arm("torch", lambda: a @ b, flops)]
+
+
+def _openvino_limit(left: Any, right: Any, device: Device, threads: int) -> Arm:
+    batch = PixelBatch(
+        rows=GEMM,
+        preprocessing=find_bundle(None, Host.load().bundles).manifest.preprocessing,
+        weights="",
+    )
+    session = open_session(gemm_model(right), Path(), device=device, threads=threads, batch=batch)
+    return Arm(device, lambda: session.run({"left": left}), 2.0 * GEMM**3)
 
 
 def _bundles(model: str, folder: Path) -> tuple[Bundle, Bundle]:
@@ -125,14 +156,24 @@ def _bundles(model: str, folder: Path) -> tuple[Bundle, Bundle]:
     )
 
 
-def _arm(bundle: Bundle, needs: Sequence[str], threads: int) -> Arm:
+def _arm(
+    name: str, bundle: Bundle, needs: Sequence[str], threads: int, device: Device = "cpu"
+) -> Arm:
     path = bundle.folder / "vision.onnx"
-    session = open_session(pruned_graph(path, needs), bundle.folder, device="cpu", threads=threads)
+    batch = _one_view(bundle)
+    session = open_session(
+        pruned_graph(path, needs), bundle.folder, device=device, threads=threads, batch=batch
+    )
     side = bundle.manifest.preprocessing.size
     pixels = np.random.default_rng(0).standard_normal((1, 3, side, side), dtype=np.float32)
-    name = "int8" if bundle.manifest.precision == "int8" else "fp32"
     flops = graph_flops(path, frozenset(needs))
     return Arm(name, lambda: session.run({"pixel_values": pixels}), float(flops))
+
+
+def _one_view(bundle: Bundle) -> PixelBatch:
+    return PixelBatch(
+        rows=1, preprocessing=bundle.manifest.preprocessing, weights=bundle.info.sha256
+    )
 
 
 def _take_turns(arms: Sequence[Arm], rounds: int, clock: Callable[[], float]) -> None:
@@ -147,14 +188,19 @@ def _take_turns(arms: Sequence[Arm], rounds: int, clock: Callable[[], float]) ->
 
 
 def _rows(model: str, what: str, arms: Sequence[Arm], limits: Sequence[Arm]) -> list[str]:
-    best = {
-        "fp32": max((arm for arm in limits if "int8" not in arm.name), key=lambda arm: arm.rate),
-        "int8": next(arm for arm in limits if "int8" in arm.name),
-    }
+    kinds = ("int8", "bf16")
+
+    def limit_of(arm: Arm) -> Arm:
+        kind = next((kind for kind in kinds if kind in arm.name), None)
+        alike = [
+            one for one in limits if (kind in one.name if kind else not _holds(one.name, kinds))
+        ]
+        return max(alike, key=lambda one: one.rate)
+
     fp32 = statistics.median(arms[0].seconds)
     rows = []
     for arm in arms:
-        median, limit = statistics.median(arm.seconds), best[arm.name]
+        median, limit = statistics.median(arm.seconds), limit_of(arm)
         rows.append(
             f"| {model} | {what} | {arm.name} | {median:.4f} | {min(arm.seconds):.4f} to "
             f"{max(arm.seconds):.4f} | {arm.flops / 1e9:.1f} | {arm.rate:.0f} | "
@@ -163,30 +209,34 @@ def _rows(model: str, what: str, arms: Sequence[Arm], limits: Sequence[Arm]) -> 
     return rows
 
 
-def _section(rows: Sequence[str], changed: dict[str, Any] | None, args: Any) -> str:
+def _holds(name: str, kinds: Sequence[str]) -> bool:
+    return any(kind in name for kind in kinds)
+
+
+def _section(rows: Sequence[str], changed: dict[str, dict[str, Any]], args: Any) -> str:
     seconds = "processor seconds" if args.cpu_seconds else "seconds of the clock"
     conditions = (
         f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, {args.threads} threads, one view, n = "
         f"{args.rounds} alternating rounds, {seconds}. The limit is a product of {GEMM} x {GEMM} "
         "matrices, measured in the same rounds: the fastest library's in single precision, "
-        "onnxruntime's in int8 (uint8 x int8). "
+        "onnxruntime's in int8 (uint8 x int8), OpenVINO's in bfloat16. "
         f"Asked of fp32: {ASKED:.2f} of it. FLOPs are those of the products that run."
     )
     names = ["model", "what", "arm", "median s", "min to max s", "GFLOP", "GFLOP/s", "limit",
              "share", "x fp32"]  # fmt: skip
     head = f"| {' | '.join(names)} |"
     lines = [HEADING, "", conditions, "", head, f"|{'---|' * 3}{'---:|' * 7}", *rows, ""]
-    if changed is not None:
-        before, after = changed["auroc"]
+    for name, found in changed.items():
+        before, after = found["auroc"]
         what = (
-            f"What int8 changes on the embedded bundle, {changed['pictures']} rendered held-out "
-            f"pictures of {args.programs} programs, 4 references each: {changed['flips']} "
-            f"verdicts flip at a threshold that flags a tenth of the good ones; AUROC {before:.4f} "
-            f"in fp32, {after:.4f} in int8; scores move by {changed['shift']:.3f} standard "
+            f"- What {name} changes on the embedded bundle, {found['pictures']} rendered held-out "
+            f"pictures of {args.programs} programs, 4 references each: verdicts that flip at a "
+            f"threshold that flags a tenth of the good ones: {found['flips']}; AUROC {before:.4f} "
+            f"in float32, {after:.4f} in {name}; scores move by {found['shift']:.3f} standard "
             f"deviations of the good ones (median); least cosine of an image embedding "
-            f"{changed['cosine']:.5f}."
+            f"{found['cosine']:.5f}."
         )
-        lines += [what, ""]
+        lines.append(what)
     return "\n".join(lines)
 
 

@@ -17,12 +17,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from benchmarks._results import RESULTS, machine, write_section
+from clipvet.detectors.clip._openvino import openvino_module
 
 HERE = Path(__file__).resolve().parent
 HEADING = "## WinCLIP zero-shot, few-shot and the image encoder"
@@ -37,11 +39,19 @@ WHAT = {
 COMPARISONS = (
     ("zero-shot", "clipvet", "anomalib", 2.2),
     ("zero-shot", "clipvet int8", "anomalib", 5.0),
+    ("zero-shot", "clipvet openvino", "anomalib", 2.2),
+    ("zero-shot", "clipvet openvino-bf16", "anomalib", 5.0),
     ("few-shot", "clipvet", "anomalib", 2.5),
     ("few-shot", "clipvet int8", "anomalib", 5.0),
+    ("few-shot", "clipvet openvino", "anomalib", 2.5),
+    ("few-shot", "clipvet openvino-bf16", "anomalib", 5.0),
     ("encoder", "clipvet", "open_clip", 1.5),
     ("encoder", "clipvet int8", "open_clip", 1.5),
+    ("encoder", "clipvet openvino", "open_clip", 1.5),
+    ("encoder", "clipvet openvino-bf16", "open_clip", 1.5),
 )
+EQUAL = ("clipvet", "clipvet openvino")  # float32: equal outputs are a condition
+Comparison = tuple[str, str, str, float]
 TOLERANCE = {"score": 1e-4, "map": 1e-4}  # absolute; embeddings: relative to their largest entry
 EMBEDDING_TOLERANCE = 1e-5
 
@@ -113,20 +123,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             env=_environment(options.threads),
             cwd=HERE.parent,
         )
-        pythons = {
-            "clipvet": sys.executable,
-            "clipvet int8": sys.executable,
-            "open_clip": sys.executable,
-            "anomalib": options.anomalib_python,
-        }
+        comparisons = [one for one in COMPARISONS if runs_here(one[1])]
+        arms = dict.fromkeys(arm for _call, *pair, _target in comparisons for arm in pair)
         workers = {
-            arm: Worker.start(python, arm, folder, options.threads)
-            for arm, python in pythons.items()
+            arm: Worker.start(
+                options.anomalib_python if arm == "anomalib" else sys.executable,
+                arm,
+                folder,
+                options.threads,
+            )
+            for arm in arms
         }
         try:
-            run_rounds(workers, options.rounds)
-            differences = compare(workers)
-            section = report(workers, differences, options.rounds, options.threads)
+            run_rounds(workers, comparisons, options.rounds)
+            differences = compare(workers, comparisons)
+            section = report(workers, comparisons, differences, options.rounds, options.threads)
         finally:
             for worker in workers.values():
                 worker.stop()
@@ -134,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong = [
         f"{call}: {name} differs by {difference:.1e}"
         for (call, arm), found in differences.items()
-        if arm == "clipvet"
+        if arm in EQUAL
         for name, difference in found.items()
         if not difference <= TOLERANCE.get(name, EMBEDDING_TOLERANCE)
     ]
@@ -145,26 +156,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_rounds(workers: Mapping[str, Worker], rounds: int) -> None:
+def runs_here(arm: str) -> bool:
+    """OpenVINO is optional, and not every processor multiplies bfloat16."""
+    if "openvino" not in arm:
+        return True
+    if find_spec("openvino") is None:
+        return False
+    core = openvino_module().Core()
+    return "bf16" not in arm or "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def run_rounds(
+    workers: Mapping[str, Worker], comparisons: Sequence[Comparison], rounds: int
+) -> None:
     """Two warm-up rounds, then the timed ones; the arm that begins changes each round."""
-    pairs = [(arm, call) for call, *arms, _target in COMPARISONS for arm in arms]
+    pairs = [(arm, call) for call, *arms, _target in comparisons for arm in arms]
     plan = list(dict.fromkeys(pairs))
     for turn in range(-2, rounds):
         for arm, call in plan if turn % 2 else plan[::-1]:
             workers[arm].time(call, keep=turn >= 0)
 
 
-def compare(workers: Mapping[str, Worker]) -> dict[tuple[str, str], dict[str, float]]:
-    """Of every output that two arms share, the largest difference; of int8, the least cosine."""
+def compare(
+    workers: Mapping[str, Worker], comparisons: Sequence[Comparison]
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Of each output that two arms share, the largest difference; of int8 and bf16, the cosine."""
     differences: dict[tuple[str, str], dict[str, float]] = {}
-    for call, arm, reference, _target in COMPARISONS:
+    for call, arm, reference, _target in comparisons:
         ours, theirs = (
             np.load(workers[name].ask(do="outputs", call=call, **{"as": f"{name}-{call}"})["path"])
             for name in (arm, reference)
         )
         found = differences[call, arm] = {}
         for name in theirs.files:
-            if arm != "clipvet" and name not in TOLERANCE:
+            if arm not in EQUAL and name not in TOLERANCE:
                 found[f"cosine of {name}"] = _least_cosine(ours[name], theirs[name])
                 continue
             scale = 1.0 if name in TOLERANCE else float(np.abs(theirs[name]).max())
@@ -183,6 +208,7 @@ def _least_cosine(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def report(
     workers: Mapping[str, Worker],
+    comparisons: Sequence[Comparison],
     differences: Mapping[tuple[str, str], Mapping[str, float]],
     rounds: int,
     threads: int,
@@ -196,7 +222,7 @@ def report(
             gemm |= worker.ask(do="gemm")["gflops"]
     rows: dict[tuple[str, str], str] = {}
     verdicts, equal = [], []
-    for call, arm, reference, target in COMPARISONS:
+    for call, arm, reference, target in comparisons:
         for name in (reference, arm):
             seconds = workers[name].seconds[call]
             median = statistics.median(seconds)
@@ -228,7 +254,8 @@ def report(
             HEADING,
             "",
             f"{datetime.now(UTC):%Y-%m-%d}, {machine()}, {threads} threads per arm.",
-            "fp32, and int8 with a scale for each row of activations, free of batch mates.",
+            "fp32; int8 with a scale for each row of activations; `--device openvino` (fp32) and",
+            "`openvino-bf16`. In each a view's numbers are free of what it is encoded with.",
             f"One 240x240 image, n = {rounds} alternating rounds after 2 for warming up.",
             "The same random ViT-B-16-plus-240 parameters in every arm.",
             "",
@@ -240,7 +267,7 @@ def report(
             f"- Single-precision 2048x2048x2048 product on the same threads, GFLOP/s: {rates}.",
             "- Equal fp32 outputs are a condition of this table. Largest difference (score, map:",
             "  absolute, at most 1e-4; embeddings: relative to the largest, at most 1e-5); for",
-            "  int8 the least cosine of an embedding:",
+            "  int8 and bf16 the least cosine of an embedding:",
             *equal,
             f"- Python {platform.python_version()}; {packages}.",
             "",

@@ -40,6 +40,8 @@ class DeviceName(StrEnum):
 
     auto = "auto"
     cpu = "cpu"
+    openvino = "openvino"
+    openvino_bf16 = "openvino-bf16"
     cuda = "cuda"
     tensorrt = "tensorrt"
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -134,6 +135,9 @@ def _providers(host: Host) -> Iterator[Finding]:
             except ProviderUnavailable:
                 needed = device == "cpu"
                 yield Finding("devices", device, "not usable", "bad" if needed else "note")
+    if find_spec("openvino") is not None:
+        yield from _nodes("openvino", host)
+        yield from _nodes("openvino-bf16", host)
     if "TensorrtExecutionProvider" in available_providers():
         yield Finding(
             "devices", "tensorrt", "in this onnxruntime, not tried: an engine takes minutes", "note"
@@ -146,11 +150,16 @@ def _nodes(device: Device, host: Host) -> Iterator[Finding]:
     try:
         bundle = find_bundle(None, host.bundles)
         with Runtime(bundle, needs=bundle.manifest.features, device=device) as runtime:
-            placement, notes = runtime.placement, runtime.notes
+            provider, placement, notes = runtime.provider, runtime.placement, runtime.notes
+    except ProviderUnavailable as error:
+        yield Finding("devices", name, "not usable", "note", str(error))
+        return
     except ClipvetError as error:
         yield Finding("devices", name, "cannot be opened", "bad", str(error))
         return
-    if placement is None:
+    if provider.startswith("OpenVINO"):
+        value = f"{provider} works"
+    elif placement is None:
         value = "this onnxruntime does not tell which nodes run where"
     else:
         counts = {one: sum(operators.values()) for one, operators in placement.items()}

@@ -29,8 +29,7 @@ class Runtime(Closing):
     Args:
         bundle: an opened bundle.
         needs: features that :meth:`encode_views` gives; the graph is pruned to these.
-        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``; what is asked for is what is got, or
-            an error.
+        device: what is asked for is what is got, or an error; see :func:`open_session`.
         batch_size: views per call of the session. What does not fill a batch is encoded view
             by view on a CPU, and padded to a batch elsewhere: few fixed shapes keep memory flat.
         threads: threads inside one operator (default: one per usable core).
@@ -127,7 +126,7 @@ class Runtime(Closing):
             name: session.empty((len(views), *self.bundle.manifest.features[name]))
             for name in self.needs
         }
-        for first, count, rows in _batches(len(views), self.batch_size, session.provider):
+        for first, count, rows in _batches(len(views), self.batch_size, pads=session.pads):
             end = first + count
             session.run(
                 {"pixel_values": self._pixels(session, views[first:end], rows)},
@@ -149,7 +148,7 @@ class Runtime(Closing):
         """Make the session and run it as for one empty view, so that the first is not slow."""
         if self.needs:
             session = self._vision_session()
-            ((_, _, rows),) = _batches(1, self.batch_size, session.provider)
+            ((_, _, rows),) = _batches(1, self.batch_size, pads=session.pads)
             session.run({"pixel_values": self._pixels(session, [], rows)})
 
     def close(self) -> None:
@@ -198,11 +197,11 @@ class Runtime(Closing):
         return pixels
 
 
-def _batches(count: int, size: int, provider: str) -> Iterator[tuple[int, int, int]]:
-    """First view, views and rows of each call; padding to a batch gains nothing on a CPU."""
+def _batches(count: int, size: int, *, pads: bool) -> Iterator[tuple[int, int, int]]:
+    """First view, views and rows of each call."""
     full = count - count % size
     yield from ((first, size, size) for first in range(0, full, size))
-    if provider == "CPUExecutionProvider":
+    if not pads:
         yield from ((first, 1, 1) for first in range(full, count))
     elif full < count:
         yield full, count - full, size

@@ -19,9 +19,11 @@ from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUna
 if TYPE_CHECKING:
     import onnxruntime
 
+    from clipvet.detectors.clip._openvino import OpenVinoType
+
 __all__ = ["Device", "PixelBatch", "Session", "available_providers", "open_session"]
 
-Device = Literal["auto", "cpu", "cuda", "tensorrt"]
+Device = Literal["auto", "cpu", "openvino", "openvino-bf16", "cuda", "tensorrt"]
 """``auto``: CUDA where it starts, else the CPU. The others mean just that, or raise."""
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -54,15 +56,18 @@ class Session:
         outputs: their names, in the order of the graph.
         placement: which provider runs which nodes; None if onnxruntime does not tell.
         notes: sentences about what could not be had, for whoever reads the summary.
+        pads: whether a batch that is not full is padded; else the rest is encoded view by view.
         pixels: what ``pixel_values`` takes: ``float32`` normalised [V, 3, S, S], or ``uint8``
             squares [V, S, S, 3] that the graph itself normalises.
     """
 
+    pads: bool = True
     pixels: Literal["float32", "uint8"] = "float32"
 
     def __init__(self, inner: onnxruntime.InferenceSession) -> None:
         self._inner: onnxruntime.InferenceSession | None = inner
         self.provider: str = inner.get_providers()[0]
+        self.pads = self.provider != PROVIDERS["cpu"]  # nothing is gained by it there
         self.outputs: tuple[str, ...] = tuple(value.name for value in inner.get_outputs())
         self.placement: Placement | None = read_placement(inner)
         self.notes: tuple[str, ...] = ()
@@ -112,31 +117,28 @@ def open_session(
         graph: serialised ONNX model, see :func:`pruned_graph`.
         weights_folder: where its external data is.
         device: ``auto`` takes CUDA if this build of onnxruntime has it and it starts, else the
-            CPU; ``cpu``, ``cuda`` and ``tensorrt`` mean just that, but that TensorRT takes image
-            towers alone: without ``batch`` it is CUDA.
+            CPU; the others mean just that, but that TensorRT and OpenVINO take image towers
+            alone: without ``batch`` they are CUDA and the CPU.
         threads: threads inside one operator; default one per core that this process may use.
         batch: shape of all calls, for an image tower: on CUDA its graph is then made for it (see
             ``_cuda.py``). The CPU takes any number of rows either way.
 
     Raises:
-        MissingDependency: no onnxruntime is installed.
+        MissingDependency: no onnxruntime is installed, or no openvino.
         ProviderUnavailable: the device that was asked for did not start.
         BundleError: onnxruntime refuses the graph.
     """
     if device == "auto":
-        why: tuple[str, ...] = ()
-        if PROVIDERS["cuda"] in available_providers():
-            try:
-                return open_session(
-                    graph, weights_folder, device="cuda", threads=threads, batch=batch
-                )
-            except ProviderUnavailable as error:
-                why = (f"the CPU is used: {error}",)
-        session = open_session(graph, weights_folder, device="cpu", threads=threads)
-        session.notes += why
-        return session
+        return _gpu_or_cpu(graph, weights_folder, threads, batch)
     if device == "tensorrt" and batch is None:
         device = "cuda"
+    if device in {"openvino", "openvino-bf16"}:
+        if batch is not None:
+            from clipvet.detectors.clip._openvino import open_on_openvino
+
+            kind: OpenVinoType = "f32" if device == "openvino" else "bf16"
+            return open_on_openvino(graph, weights_folder, kind, threads)
+        device = "cpu"
     provider = PROVIDERS[device]
     if provider not in available_providers():
         raise ProviderUnavailable(_unavailable(device))
@@ -164,6 +166,20 @@ def open_session(
     if session.provider != provider:
         # onnxruntime falls back with a warning only (microsoft/onnxruntime #17801).
         raise ProviderUnavailable(_unavailable(device))
+    return session
+
+
+def _gpu_or_cpu(
+    graph: bytes, weights_folder: Path, threads: int | None, batch: PixelBatch | None
+) -> Session:
+    why: tuple[str, ...] = ()
+    if PROVIDERS["cuda"] in available_providers():
+        try:
+            return open_session(graph, weights_folder, device="cuda", threads=threads, batch=batch)
+        except ProviderUnavailable as error:
+            why = (f"the CPU is used: {error}",)
+    session = open_session(graph, weights_folder, device="cpu", threads=threads)
+    session.notes += why
     return session
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 __all__ = ["scan_windows"]
 
-# Rows of tokens of one portion; 256 and 512 were the fastest of 100 to 512 (benchmarks/NOTES.md).
-_ROWS = 256
+# Rows of tokens of one portion for each MiB of second-level cache: 256 to 512 were the fastest with
+# 0.5 and 1 MiB, 1024 to 2048 with 2 MiB (benchmarks/NOTES.md).
+_ROWS_OF_MIB = 512
+_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")  # for example "2048K"
 
 
 def scan_windows(graph: onnx.GraphProto) -> None:
@@ -70,9 +75,19 @@ def _scan(graph: onnx.GraphProto, index: TensorProto) -> None:
 
 
 def _portion(windows: int, length: int) -> int:
-    """The divisor of the number of windows whose rows come nearest to ``_ROWS``."""
+    """The divisor of the number of windows whose rows come nearest to what suits the cache."""
+    rows = _rows()
     divisors = [d for d in range(1, windows + 1) if windows % d == 0]
-    return min(divisors, key=lambda d: abs(np.log(d * length / _ROWS)))
+    return min(divisors, key=lambda d: abs(np.log(d * length / rows)))
+
+
+@cache
+def _rows() -> int:
+    try:
+        kibibytes = int(_CACHE.read_text().strip().removesuffix("K"))
+    except (OSError, ValueError):
+        kibibytes = 1024
+    return int(np.clip(_ROWS_OF_MIB * kibibytes // 1024, 256, 2048))
 
 
 def _downstream(graph: onnx.GraphProto, name: str) -> list[onnx.NodeProto]:

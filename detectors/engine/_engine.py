@@ -42,7 +42,7 @@ class Engine(Closing):
         specs: the detectors, in the order of their results.
         host: the plugins.
         bundle: name or folder for the detectors that name none; None is the embedded one.
-        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        device: ``auto``, ``cpu``, ``openvino``, ``openvino-bf16``, ``cuda`` or ``tensorrt``.
         batch_size: views per call of the vision session.
         threads: inside one operator; None takes every usable core.
         region, tiling: how a frame becomes views.

@@ -31,7 +31,7 @@ class ScoringConfig:
         query: what every image is asked about.
         references: good images that detectors learn from before the run.
         region, tiling, decode_policy: how files become views.
-        device: ``auto``, ``cpu``, ``cuda`` or ``tensorrt``.
+        device: ``auto``, ``cpu``, ``openvino``, ``openvino-bf16``, ``cuda`` or ``tensorrt``.
         batch_size: views per call of the encoder.
         workers: decoding threads; None is one per core, at most 8.
         isolate: limits of worker processes for the detectors of plugins; None runs them in this

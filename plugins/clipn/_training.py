@@ -213,4 +213,4 @@ def _encoded(
 def _torch_device(device: Device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    return torch.device("cuda" if device in {"cuda", "tensorrt"} else "cpu")

@@ -20,6 +20,7 @@ from clipvet.detectors import (
     Finding,
     Host,
     Recipe,
+    _doctor,
     examine,
     examine_recipe,
 )
@@ -76,6 +77,18 @@ def test_cuda_is_reported_as_it_is(host: Host) -> None:
     known = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     finding = by_name(examine(host), "cuda")
     assert known or (finding.state, finding.value) == ("note", "not usable")
+
+
+def test_openvino_is_tried_where_it_is_installed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    findings = examine(host)
+    assert by_name(findings, "openvino: image tower").value == "OpenVINO works"
+    # Whether the processor multiplies bfloat16 differs; it is said either way.
+    half = by_name(findings, "openvino-bf16: image tower")
+    assert half.value == "OpenVINO bfloat16 works" or "does not multiply" in half.advice
+    monkeypatch.setattr(_doctor, "find_spec", lambda _name: None)
+    assert not [finding for finding in examine(host) if finding.name.startswith("openvino")]
 
 
 @pytest.mark.parametrize(

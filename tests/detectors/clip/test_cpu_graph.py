@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from clipvet.detectors._features import FEATURES
-from clipvet.detectors.clip import Bundle, Runtime
+from clipvet.detectors.clip import Bundle, Runtime, _window_scan
 from clipvet.detectors.clip._cpu_graph import cpu_graph, keep_rows
 from clipvet.detectors.clip._graph_edit import GraphEdit
 from clipvet.detectors.clip._pruning import pruned_graph
@@ -76,7 +76,25 @@ def test_the_last_block_works_for_the_rows_that_are_read(gelu: Bundle) -> None:
     assert product_shapes(with_patches, last.format("mlp.c_fc"))[0][1] == tokens
 
 
-def test_windows_run_in_portions(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cache", "scanned"),
+    [
+        ("512K", ["window_2", "window_3"]),
+        ("odd", ["window_2"]),
+        (None, ["window_2"]),
+        ("2048K", []),
+    ],
+)
+def test_windows_run_in_portions(
+    tmp_path: Path, cache: str | None, scanned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Portions follow the cache of the processor, numbers do not. What fits whole is no Scan.
+    size = tmp_path / "size"
+    if cache is not None:
+        size.write_text(f"{cache}\n")
+    monkeypatch.setattr(_window_scan, "_CACHE", size)
+    _window_scan._rows.cache_clear()
+    monkeypatch.setattr(_window_scan, "_rows", _window_scan._rows.__wrapped__)
     config = {
         "embed_dim": 32,
         "vision_cfg": {"image_size": 240, "layers": 2, "width": 32, "head_width": 16,
@@ -87,9 +105,10 @@ def test_windows_run_in_portions(tmp_path: Path) -> None:
     plain = pruned_graph(bundle.folder / "vision.onnx", ["win2_embed", "win3_embed"])
     fast = cpu_graph(plain)
     nodes = onnx.load_from_string(fast).graph.node
-    assert [node.op_type for node in nodes].count("Scan") == 2
-    assert "BiasGelu" in {n.op_type for s in nodes if s.op_type == "Scan"
-                          for n in s.attribute[0].g.node}  # fmt: skip
+    scans = [node for node in nodes if node.op_type == "Scan"]
+    assert [scan.input[0].removesuffix("_tokens") for scan in scans] == scanned
+    for scan in scans:
+        assert "BiasGelu" in {node.op_type for node in scan.attribute[0].g.node}
     for views in (1, 3):
         wanted = run(plain, bundle.folder, views)
         for got, values in zip(run(fast, bundle.folder, views), wanted, strict=True):
