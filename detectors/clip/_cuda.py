@@ -81,6 +81,7 @@ class BoundSession(Session):
         memory: CudaMemory | None = None,
     ) -> None:
         super().__init__(inner)
+        self.pads = True
         self._worker = worker
         value = onnxruntime_module().OrtValue.ortvalue_from_shape_and_type
         self._inputs = {
