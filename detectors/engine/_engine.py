@@ -47,12 +47,12 @@ class Engine(Closing):
         threads: inside one operator; None takes every usable core.
         region, tiling: how a frame becomes views.
         isolate: limits of worker processes for the detectors of plugins; None runs them here.
-        runtime_factory: called with a bundle's name and ``needs``, ``device``, ``batch_size``
-            and ``threads``; tests pass ``FakeRuntime``.
+        runtime_factory: called in the place of ``open_runtime``; tests pass ``FakeRuntime``.
 
     Attributes:
         warnings: sentences for whoever reads the summary, each once.
         seconds: spent in ``encode`` and ``detectors``, so far.
+        workers: where the detectors of plugins live.
 
     Raises:
         UsageError: an unknown detector or option.
@@ -86,7 +86,7 @@ class Engine(Closing):
         self._lock = threading.Lock()
         make = runtime_factory or partial(open_runtime, host=host)
         self.runtimes: dict[str, FeatureRuntime] = {}
-        self._workers = Workers(isolate)
+        self.workers = Workers(isolate)
         try:
             self._slots = build_slots(
                 specs,
@@ -96,7 +96,7 @@ class Engine(Closing):
                 make_runtime=lambda name, needs: make(
                     name, needs=needs, device=device, batch_size=batch_size, threads=threads
                 ),
-                make_detector=self._workers.make,
+                make_detector=self.workers.make,
                 warn=self._warn,
             )
         except BaseException:
@@ -250,7 +250,7 @@ class Engine(Closing):
 
     def close(self) -> None:
         """Free the sessions, and end the workers."""
-        self._workers.close()
+        self.workers.close()
         for runtime in self.runtimes.values():
             runtime.close()
 

@@ -27,7 +27,9 @@ Status: TypeAlias = Literal["running", "interrupted", "failed", "finished"]
 
 _SAVE_EVERY_S = 5.0
 _IDLE_SAVE_S = 1.0
-_PACKAGES = ("clipvet", "numpy", "Pillow", "onnxruntime", "onnxruntime-gpu", "scikit-learn")
+_PACKAGES = (
+    "clipvet", "numpy", "Pillow", "onnxruntime", "onnxruntime-gpu", "openvino", "scikit-learn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +225,7 @@ def setup_facts(setup: RunSetup) -> dict[str, Any]:
         },
         "provider": engine.provider,
         "nodes": engine.placement,
+        "isolated": engine.workers.facts,
         "recipe_folder": None if setup.recipe_folder is None else str(setup.recipe_folder),
         "map_thresholds": thresholds,
     }

@@ -68,10 +68,13 @@ def test_a_dying_plugin_leaves_a_run_that_resumes(
     resumed = detect(*command, "--out", "o", "--isolate", env=env)
     assert resumed.returncode == 3, resumed.stderr
     isolated = detections(tmp_path / "o")
+    limits = json.loads((tmp_path / "o" / "run.json").read_text("utf-8"))["isolated"]
+    assert limits == {"detectors": ["fragile"], "seconds": 60.0, "gib": 4.0}
 
     plugin.write_text(PLUGIN.replace("HARM", "pass"), "utf-8")
     assert detect(*command, "--out", "whole", env=env).returncode == 0
     whole = detections(tmp_path / "whole")
+    assert json.loads((tmp_path / "whole" / "run.json").read_text("utf-8"))["isolated"] is None
     assert isolated.keys() == whole.keys()
     for name, expected in whole.items():
         fragile, quality = isolated[name]
