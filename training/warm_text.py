@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors import DetectorSpec, Host, Inspector
+from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip import Bundle
 from clipvet.detectors.clip._shipped_text import SHIPPED_TEXT, write_shipped_text
 from clipvet.detectors.clip._text import TextEncoder
@@ -63,7 +64,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle", type=Path, nargs="?", default=Path("detectors/clip/mini"))
     args = parser.parse_args()
-    print(f"{args.bundle}: {warm(args.bundle)} prompts")
+    print(f"{args.bundle}: {warm(args.bundle)} prompts; put their hash into SHIPPED_SHA256:")
+    print(sha256_of(args.bundle / SHIPPED_TEXT))
 
 
 if __name__ == "__main__":

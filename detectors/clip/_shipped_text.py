@@ -1,23 +1,28 @@
 """Text embeddings that lie beside a bundle: its usual prompts, so that the first run is quick.
 
-As with the cache: never needed, only quick. What is absent, damaged or another bundle's is not
-read. The file is no part of the bundle, whose hash does not change with it.
+As with the cache: never needed, only quick. What is absent, damaged, another bundle's, or not the
+file that this version of clipvet was released with is not read. The file is no part of the bundle,
+whose hash does not change with it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save_file
 
 from clipvet.detectors._parsing import parse_json
 
-__all__ = ["SHIPPED_TEXT", "read_shipped_text", "write_shipped_text"]
+__all__ = ["SHIPPED_SHA256", "SHIPPED_TEXT", "read_shipped_text", "write_shipped_text"]
+
+SHIPPED_SHA256 = "3afbda429f125e2ae0bc6512aea4d3fde99b168fcfc44f5d55c899f2b1938f06"
+"""Of the file beside the embedded bundle; ``python -m training.warm_text`` prints it."""
 
 SHIPPED_TEXT = "text_cache.safetensors"
 """Name of the file in the folder of its bundle."""
@@ -31,11 +36,14 @@ def read_shipped_text(folder: Path, bundle_sha256: str) -> dict[str, NDArray[np.
         bundle_sha256: of the bundle; embeddings of another one are not read.
     """
     try:
-        with safe_open(folder / SHIPPED_TEXT, framework="numpy") as file:
-            facts = file.metadata() or {}
-            if facts.get("bundle_sha256") != bundle_sha256:
-                return {}
-            rows = np.asarray(file.get_tensor("embeddings"), dtype=np.float32)
+        content = (folder / SHIPPED_TEXT).read_bytes()
+        if hashlib.sha256(content).hexdigest() != SHIPPED_SHA256:
+            return {}
+        length = int.from_bytes(content[:8], "little")
+        facts = parse_json(content[8 : 8 + length].decode("utf-8"))["__metadata__"]
+        if facts["bundle_sha256"] != bundle_sha256:
+            return {}
+        rows = np.asarray(load(content)["embeddings"], dtype=np.float32)
         return dict(zip(parse_json(facts["prompts"]), rows, strict=True))
     except (OSError, SafetensorError, KeyError, ValueError):
         return {}

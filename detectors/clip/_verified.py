@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip._text_cache import default_cache_folder
 
-__all__ = ["FileState", "memory_folder", "verified_state"]
+__all__ = ["FileState", "memory_folder", "state_of", "verified_state"]
 
 # Smaller files are hashed at every start: 3 ms.
 _LARGE: Final = 1 << 20
@@ -42,13 +42,13 @@ def verified_state(path: Path, sha256: str) -> FileState:
         ValueError: the content has another hash, or changed while it was read.
         OSError: it cannot be read.
     """
-    state = _state(path)
+    state = state_of(path)
     marker = memory_folder() / hashlib.sha256(f"{state} {sha256}".encode()).hexdigest()
     if state.bytes >= _LARGE and _exists(marker):
         return state
     if sha256_of(path) != sha256:
         raise ValueError("sha256 differs")
-    if _state(path) != state:
+    if state_of(path) != state:
         raise ValueError("it was written to while it was read")
     settled = time.time_ns() - max(state.modified, state.changed) > _SETTLED_NS
     if state.bytes >= _LARGE and settled:
@@ -63,7 +63,8 @@ def memory_folder() -> Path:
     return default_cache_folder() / "verified"
 
 
-def _state(path: Path) -> FileState:
+def state_of(path: Path) -> FileState:
+    """Without a look at the content; raises OSError."""
     status = path.stat()
     return FileState(
         device=status.st_dev,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -11,13 +12,14 @@ from pydantic import Field
 
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors._parsing import parse_json
+from clipvet.detectors.clip._verified import FileState, state_of
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.recipes._audit import Photograph, audited
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._grouping import KnownImage
 from clipvet.detectors.recipes._tables import RECIPE_FILE, Table, checked
 
-__all__ = ["hash_files", "read_calibration", "verify_files", "write_calibration"]
+__all__ = ["check_unchanged", "hash_files", "read_calibration", "verify_files", "write_calibration"]
 
 _OWN_FOLDERS = ("artefacts", "calibrations", "probes")
 
@@ -57,14 +59,18 @@ def hash_files(folder: Path) -> dict[str, str]:
     }
 
 
-def verify_files(folder: Path, expected: dict[str, str]) -> None:
+def verify_files(folder: Path, expected: dict[str, str]) -> dict[Path, FileState]:
     """Compare a recipe's files with its list.
+
+    Returns:
+        the state of each file before its hash was taken, for :func:`check_unchanged`.
 
     Raises:
         RecipeError: one is absent, changed, outside of the folder (links included), or not on
             the list.
     """
     real = folder.resolve()
+    states: dict[Path, FileState] = {}
     for name, digest in expected.items():
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
@@ -75,6 +81,7 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
             raise RecipeError(
                 f"recipe {folder}: {name} is a link to outside of it: copy the file into the recipe"
             )
+        states[folder / name] = state_of(folder / name)
         if sha256_of(folder / name) != digest:
             raise RecipeError(
                 f"recipe {folder}: {name} has changed since it was fitted (sha256 differs): "
@@ -87,6 +94,21 @@ def verify_files(folder: Path, expected: dict[str, str]) -> None:
                 raise RecipeError(f"recipe {folder}: {name} is a link to a folder: copy the folder")
             if path.is_file() and name not in expected:
                 raise RecipeError(f"recipe {folder}: {name} does not belong to it: remove it")
+    return states
+
+
+def check_unchanged(states: Mapping[Path, FileState]) -> None:
+    """Raise :class:`RecipeError` if a file was touched between its verification and now.
+
+    Detectors read what they learned from its place, after the recipe was verified.
+    """
+    for path, before in states.items():
+        try:
+            same = state_of(path) == before
+        except OSError:
+            same = False
+        if not same:
+            raise RecipeError(f"{path} was replaced while the recipe was loaded: start again")
 
 
 class CalibrationFile(Table):

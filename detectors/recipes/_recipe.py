@@ -25,6 +25,7 @@ from typing import Self
 from clipvet.detectors._detector import Query
 from clipvet.detectors._whole import room, sync_tree
 from clipvet.detectors.clip import BundleInfo
+from clipvet.detectors.clip._verified import FileState
 from clipvet.detectors.engine._results import DetectorSpec, RawResult
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.frames._decode_policy import DecodePolicy
@@ -37,7 +38,7 @@ from clipvet.detectors.recipes._combination import (
     JointCalibration,
     calibrate_jointly,
 )
-from clipvet.detectors.recipes._files import read_calibration, verify_files
+from clipvet.detectors.recipes._files import check_unchanged, read_calibration, verify_files
 from clipvet.detectors.recipes._saving import write_recipe
 from clipvet.detectors.recipes._tables import (
     RECIPE_FILE,
@@ -96,6 +97,7 @@ class Recipe:
         created, version: when and by which version of clipvet; ISO 8601 in UTC.
         sha256: of ``recipe.toml``, which holds the hash of everything else; set by
             :meth:`load`.
+        states: of its files when they were verified; set by :meth:`load`.
     """
 
     specs: tuple[DetectorSpec, ...]
@@ -118,6 +120,7 @@ class Recipe:
     created: str = ""
     version: str = ""
     sha256: str = ""
+    states: Mapping[Path, FileState] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def bundle(self) -> str:
@@ -202,8 +205,10 @@ class Recipe:
             sentences of warning: another provider rounds differently.
 
         Raises:
-            RecipeError: another bundle or another preprocessing: no threshold would hold.
+            RecipeError: another bundle or another preprocessing: no threshold would hold. Or a
+                file of the recipe was touched after it was verified.
         """
+        check_unchanged(self.states)
         return compare_bundles(self, list(infos), provider)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -237,7 +242,7 @@ class Recipe:
         """
         folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow links
         table, data = RecipeFile.read(folder)
-        verify_files(folder, table.files)
+        states = verify_files(folder, table.files)
         name = table.validation
         validation = None if name is None else read_validation(folder / name)
         flagging = {one.id for one in table.detectors} - set(table.gates)
@@ -275,6 +280,7 @@ class Recipe:
                 created=table.created,
                 version=table.clipvet,
                 sha256=hashlib.sha256(data).hexdigest(),
+                states=states,
             )
             _ = recipe.thresholds  # now, not at the first image
         except UsageError as error:

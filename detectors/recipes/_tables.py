@@ -267,5 +267,6 @@ def checked(model: type[Model], value: Any, path: Path) -> Model:
 
 
 def _file_name(detector: str) -> str:
-    # "dist:id" has a character that not every file system takes.
-    return quote(detector, safe="")
+    # "dist:id" has a character that not every file system takes; ".." would be another folder.
+    name = quote(detector, safe="")
+    return name if name.strip(".") else name.replace(".", "%2E")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from clipvet.detectors import Host, Inspector
-from clipvet.detectors.clip import Bundle, Runtime, find_bundle
+from clipvet.detectors._hashing import sha256_of
+from clipvet.detectors.clip import Bundle, Runtime, _shipped_text, find_bundle
 from clipvet.detectors.clip._shipped_text import (
     SHIPPED_TEXT,
     read_shipped_text,
@@ -57,11 +58,25 @@ def test_shipped_embeddings_are_what_the_tower_gives(
     np.testing.assert_allclose(rows, encoded, atol=1e-4 * float(np.abs(encoded).max()))
 
 
-def test_what_cannot_be_read_is_not_used(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_shipped_text(tmp_path, "a") == {}
     write_shipped_text(tmp_path, "a", {"one": np.arange(3, dtype=np.float32)})
+    assert read_shipped_text(tmp_path, "a") == {}  # not the file of the release
+    monkeypatch.setattr(_shipped_text, "SHIPPED_SHA256", sha256_of(tmp_path / SHIPPED_TEXT))
     assert read_shipped_text(tmp_path, "b") == {}
     np.testing.assert_array_equal(read_shipped_text(tmp_path, "a")["one"], [0, 1, 2])
     content = (tmp_path / SHIPPED_TEXT).read_bytes()
     (tmp_path / SHIPPED_TEXT).write_bytes(content[:-1])
     assert read_shipped_text(tmp_path, "a") == {}
+    monkeypatch.setattr(_shipped_text, "SHIPPED_SHA256", sha256_of(tmp_path / SHIPPED_TEXT))
+    assert read_shipped_text(tmp_path, "a") == {}  # damaged, even if it were
+
+
+def test_a_swapped_embedding_is_encoded_anew(mini: Bundle, no_cache: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(mini.folder, tmp_path / "swapped")
+    shipped = read_shipped_text(mini.folder, mini.info.sha256)
+    prompt, honest = next(iter(shipped.items()))
+    write_shipped_text(folder, mini.info.sha256, {**shipped, prompt: -honest})
+    with Runtime(Bundle.open(folder), needs={"cls_embed"}, device="cpu") as runtime:
+        (row,) = runtime.encode_text([prompt])
+    np.testing.assert_allclose(row, honest, atol=1e-4 * float(np.abs(honest).max()))
