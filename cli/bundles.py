@@ -157,7 +157,8 @@ def export(
             model, pretrained, lock, offline=offline, origin=origin.value if origin else None
         )
         _announce(offer, out)
-        weights, brought = fetch(offer, lock, accept_change=accept_change)
+        with lock.alone():
+            weights, brought = fetch(offer, lock, accept_change=accept_change)
     loaded = load_model(
         model,
         weights,

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +17,8 @@ from clipvet.detectors._whole import replacing
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["LockedFile", "PullLock"]
+
+log = logging.getLogger("clipvet.bundles")
 
 
 class _Frozen(BaseModel):
@@ -41,6 +48,21 @@ class PullLock:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "pulls.json"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Inside, no other pull works on this folder of bundles: others wait at its entrance."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("another pull into %s is at work: waiting for it", self.path.parent)
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
 
     def get(self, address: str) -> LockedFile | None:
         """What is recorded for a file.

@@ -189,28 +189,29 @@ def pull_bundle(
         BundleError: see :func:`fetch`.
         UsageError: ``out`` holds a bundle with other settings, or something else.
     """
-    weights, config = fetch(offer, lock, accept_change=accept_change)
-    replaced = None
-    if (out / "manifest.json").is_file():
-        there = Bundle.open(out)
-        if there.manifest.source.sha256 == weights.sha256:
-            _same_settings(there, activation=activation, **options)
-            return there, (f"{out.name} is there already, unchanged",)
-        if not accept_change:
-            raise BundleError(
-                f"{out} was made from other weights: choose another --name, or replace it with "
-                "--accept-change"
-            )
-        replaced = out
-        out = out.with_name(f".{out.name}.new")
-        shutil.rmtree(out, ignore_errors=True)
-    loaded = load_model(offer.model, weights, config=config, activation=activation)
-    bundle = loaded.export(out, name=replaced.name if replaced else out.name, **options)
-    if replaced is not None:
-        shutil.rmtree(replaced)
-        out.rename(replaced)
-        bundle = Bundle.open(replaced)
-    return bundle, loaded.notes
+    with lock.alone():
+        weights, config = fetch(offer, lock, accept_change=accept_change)
+        replaced = None
+        if (out / "manifest.json").is_file():
+            there = Bundle.open(out)
+            if there.manifest.source.sha256 == weights.sha256:
+                _same_settings(there, activation=activation, **options)
+                return there, (f"{out.name} is there already, unchanged",)
+            if not accept_change:
+                raise BundleError(
+                    f"{out} was made from other weights: choose another --name, or replace it with "
+                    "--accept-change"
+                )
+            replaced = out
+            out = out.with_name(f".{out.name}.new")
+            shutil.rmtree(out, ignore_errors=True)
+        loaded = load_model(offer.model, weights, config=config, activation=activation)
+        bundle = loaded.export(out, name=replaced.name if replaced else out.name, **options)
+        if replaced is not None:
+            shutil.rmtree(replaced)
+            out.rename(replaced)
+            bundle = Bundle.open(replaced)
+        return bundle, loaded.notes
 
 
 def _held(

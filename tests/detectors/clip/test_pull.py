@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,24 @@ def test_first_pull_second_pull_and_a_change(
     assert accepted.returncode == 0, accepted.stderr
     assert Bundle.open(bundle.folder).info.sha256 != bundle.info.sha256
     assert locked(tmp_path)[f"hf-hub:{REPOSITORY}/{WEIGHTS}"]["sha256"] != sha256
+    assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == [
+        "pulls.json",
+        "tiny-clip",
+    ]
+
+
+def test_pulls_at_once_leave_one_whole_bundle(
+    pull: Pull, hub: Hub, tmp_path: Path, loaded: LoadedModel
+) -> None:
+    with ThreadPoolExecutor(3) as together:
+        work = [together.submit(pull, "pull", f"hf-hub:{REPOSITORY}") for _ in range(3)]
+        for done in [one.result() for one in work]:
+            assert done.returncode == 0, done.stderr
+    bundle = Bundle.open(tmp_path / "bundles" / "tiny-clip")
+    bundle.verify()
+    same_numbers(bundle, loaded.export(tmp_path / "direct"), tmp_path)
+    files = ("open_clip_config.json", WEIGHTS)
+    assert list(locked(tmp_path)) == [f"hf-hub:{REPOSITORY}/{file}" for file in files]
     assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == [
         "pulls.json",
         "tiny-clip",
