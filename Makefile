@@ -24,7 +24,7 @@ $(VENV)/demo/.ready: pyproject.toml constraints/cpu.txt
 
 ## test: build the wheel, install it into its own environment, run the whole suite on it
 test: wheel
-	$(VENV)/test/bin/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(VENV)/test/bin/python -m pytest -m "not slow" -n auto --dist loadfile $(PYTEST_ARGS)
 
 ## test-slow: exports of B-16 and larger; writes docs/parity.md
 test-slow: wheel

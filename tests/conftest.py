@@ -14,6 +14,16 @@ from tests.tiny import openai_tokenizer, tiny_bundle
 Detect = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_configure() -> None:
+    """Give each of several workers cores of its own: spinning threads of others would slow it."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None:
+        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        own = sorted(os.sched_getaffinity(0))[int(worker.removeprefix("gw")) :: count]
+        if own:
+            os.sched_setaffinity(0, own)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real bundle with random weights."""
