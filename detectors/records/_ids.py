@@ -10,6 +10,9 @@ from urllib.parse import unquote_to_bytes
 
 __all__ = ["Labels", "escaped", "file_stem", "path_of", "record_id"]
 
+# Bytes of a file's name below an output folder: Linux takes paths of 4095.
+_LONGEST = 2000
+
 
 class Labels:
     """A short name for each root folder: its own name, and ``-2``, ``-3`` if that is taken.
@@ -61,8 +64,16 @@ def escaped(text: str) -> str:
 
 
 def file_stem(name: str) -> str:
-    """A record id as a relative file name: parts too long for a file system are cut and hashed."""
-    return "/".join(_short(part) for part in name.split("/"))
+    """A record id as a relative file name.
+
+    Parts too long for a file system are cut and hashed. Of a path so long that it would not fit
+    below an output folder, the first and the last part stay around a hash of all.
+    """
+    first, *between = (_short(part) for part in name.split("/"))
+    stem = "/".join([first, *between])
+    if len(stem.encode()) <= _LONGEST:
+        return stem
+    return f"{first}/{hashlib.sha256(name.encode()).hexdigest()[:12]}/{between[-1]}"
 
 
 def _short(part: str) -> str:

@@ -147,6 +147,11 @@ def test_names_fit_a_file_system() -> None:
     assert len(stem.split("/")[1].encode()) <= 160
     assert stem != file_stem(f"r/{long}b.png")
     assert file_stem("r/a.png") == "r/a.png"
+    deep = "/".join(["r", *["d" * 100] * 38, "a.png.winclip"])
+    other = deep.replace("d/d", "d/c", 1)
+    assert len(file_stem(deep).encode()) <= 2000
+    assert (file_stem(deep)[:2], file_stem(deep)[-14:]) == ("r/", "/a.png.winclip")
+    assert file_stem(deep) != file_stem(other)
 
 
 def test_sources_must_exist(tmp_path: Path) -> None:
