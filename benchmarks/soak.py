@@ -83,7 +83,7 @@ def soak(images: Sequence[Path], *, seconds: float) -> Soaked:
         while len(samples) < 8 or time.monotonic() < end:
             statuses.update(one.record.status for one in inspector.map(images))
             memory = process.memory_info().rss / 1e6
-            samples.append((memory, process.num_fds(), process.num_threads()))
+            samples.append((memory, process.num_fds(), _settled_threads(process)))
     quarter = len(samples) // 4
     early, late = samples[quarter : 2 * quarter], samples[-quarter:]
     memory_mb, files, threads = (
@@ -94,6 +94,15 @@ def soak(images: Sequence[Path], *, seconds: float) -> Soaked:
         rounds=len(samples), images=statuses.total(), statuses=statuses,
         memory_mb=memory_mb, files=files, threads=threads,
     )  # fmt: skip
+
+
+def _settled_threads(process: psutil.Process) -> int:
+    """How many stay: one that was joined may take a moment longer to be gone from the system."""
+    counts = []
+    for _ in range(10):
+        counts.append(process.num_threads())
+        time.sleep(0.02)
+    return min(counts)
 
 
 def main() -> int:
