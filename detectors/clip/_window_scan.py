@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 __all__ = ["scan_windows"]
 
-# Rows of tokens of one portion for each MiB of second-level cache: 256 to 512 were the fastest with
-# 0.5 and 1 MiB, 1024 to 2048 with 2 MiB (benchmarks/NOTES.md).
+# Rows of tokens of one portion for each MiB of second-level cache: 256 to 512 were the fastest on
+# an AMD EPYC, 1024 to 2048 on an Intel Xeon with 2 MiB (benchmarks/NOTES.md).
 _ROWS_OF_MIB = 512
 _CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")  # for example "2048K"
 
