@@ -19,14 +19,10 @@ def graph_flops(path: Path, outputs: frozenset[str]) -> int:
     """2 x multiply-adds of the matrix products and convolutions that run for one view."""
     import onnx
 
-    from clipvet.detectors.clip._cpu_graph import keep_rows
-    from clipvet.detectors.clip._graph_edit import GraphEdit
+    from clipvet.detectors.clip._cpu_graph import read_rows_model
     from clipvet.detectors.clip._pruning import pruned_graph
 
-    model = onnx.load_from_string(pruned_graph(path, outputs))
-    edit = GraphEdit(model.graph)
-    keep_rows(edit)
-    edit.finish()
+    model = read_rows_model(pruned_graph(path, outputs))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)

@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks._rates import gemm_model, gemm_operands, gemm_rate, graph_flops
+
+if TYPE_CHECKING:
+    from clipvet.detectors.clip import Device
 
 MODEL = "ViT-B-16-plus-240"
 OBJECT = "bottle"
@@ -70,7 +73,7 @@ def prepare(folder: Path) -> None:
         )
 
 
-def clipvet_arm(folder: Path, precision: str, device: str = "cpu") -> Arm:
+def clipvet_arm(folder: Path, precision: str, device: Device = "cpu") -> Arm:
     """This package: pixels to score and heatmap, and pixels to the image embedding."""
     import onnxruntime
 
@@ -92,7 +95,7 @@ def clipvet_arm(folder: Path, precision: str, device: str = "cpu") -> Arm:
         name: Runtime(
             bundle,
             needs=features,
-            device=device,  # type: ignore[arg-type]
+            device=device,
             batch_size=1,
             threads=THREADS,
             cache_folder=folder / f"cache-{precision}-{device}",

@@ -12,7 +12,7 @@ from clipvet.detectors.clip._graph_edit import GraphEdit
 from clipvet.detectors.clip._int8_graph import multiply_in_int8
 from clipvet.detectors.clip._window_scan import scan_windows
 
-__all__ = ["cpu_graph", "keep_rows", "read_rows_graph"]
+__all__ = ["cpu_graph", "keep_rows", "read_rows_model"]
 
 _MICROSOFT = "com.microsoft"
 
@@ -39,13 +39,13 @@ def cpu_graph(graph: bytes) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def read_rows_graph(graph: bytes) -> bytes:
-    """A serialised model that computes no rows which nothing reads, in standard operators."""
+def read_rows_model(graph: bytes) -> onnx.ModelProto:
+    """A serialised model without the rows that nothing reads, in standard operators."""
     model = onnx.load_from_string(graph)
     edit = GraphEdit(model.graph)
     keep_rows(edit)
     edit.finish()
-    return bytes(model.SerializeToString())
+    return model
 
 
 def keep_rows(edit: GraphEdit) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from clipvet.detectors.clip._cpu_graph import read_rows_graph
+from clipvet.detectors.clip._cpu_graph import read_rows_model
 from clipvet.detectors.clip._session import Arrays, Session
 from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUnavailable
 
@@ -106,7 +106,7 @@ def open_on_openvino(
         "INFERENCE_NUM_THREADS": threads or len(os.sched_getaffinity(0)),
     }
     try:
-        model = onnx.load_from_string(read_rows_graph(graph))
+        model = read_rows_model(graph)
         compiled = _compiled(core, model, weights_folder, settings)
         return OpenVinoSession(compiled, [value.name for value in model.graph.output], kind)
     except RuntimeError as error:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from clipvet.detectors._features import FEATURES
 from clipvet.detectors.clip import Bundle, Runtime, _window_scan
-from clipvet.detectors.clip._cpu_graph import cpu_graph, keep_rows
-from clipvet.detectors.clip._graph_edit import GraphEdit
+from clipvet.detectors.clip._cpu_graph import cpu_graph, read_rows_model
 from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
 
@@ -45,10 +44,7 @@ def shapes(graph: bytes) -> dict[str, list[int]]:
 
 def product_shapes(graph: bytes, weight: str) -> list[list[int]]:
     """Shapes of the products with the weight of this name, once unread rows are cut out."""
-    model = onnx.load_from_string(graph)
-    edit = GraphEdit(model.graph)
-    keep_rows(edit)
-    edit.finish()
+    model = read_rows_model(graph)
     known = shapes(model.SerializeToString())
     return [known[node.output[0]] for node in model.graph.node if weight in node.input]
 
