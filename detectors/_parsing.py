@@ -13,9 +13,12 @@ import re
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["parse_json", "parse_toml", "read_small"]
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+__all__ = ["first_complaint", "parse_json", "parse_toml", "read_small"]
 
 _DEEPEST: Final = 64
 # Parsing a dotted key takes time with the square of its parts: 2,000 a third of a second.
@@ -69,6 +72,24 @@ def read_small(path: Path, most: int) -> bytes:
     return path.read_bytes()
 
 
+def first_complaint(error: ValidationError, whole: str = "") -> str:
+    """``where: what`` of the first thing that a model refuses, of at most 500 characters.
+
+    Args:
+        error: of a pydantic model.
+        whole: what to name if it is the value as a whole; nothing is named by default.
+    """
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or whole
+    what = first["msg"].removeprefix("Value error, ")
+    # Both may repeat a key or a value of the file, which has any length.
+    return f"{_short(where, 150)}: {_short(what, 300)}" if where else _short(what, 300)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 60]} ... {text[-50:]}"
+
+
 _TOO_DEEP: Final = f"it is nested more than {_DEEPEST} deep"
 
 
@@ -76,7 +97,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+        twice = next(n for n in names if names.count(n) > 1)
+        raise ValueError(f"the key {_short(twice, 150)!r} stands twice")
     return found
 
 

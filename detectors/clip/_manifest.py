@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from clipvet.detectors._parsing import parse_json, read_small
+from clipvet.detectors._parsing import first_complaint, parse_json, read_small
 from clipvet.detectors.errors import BundleError
 
 __all__ = ["FileFacts", "Manifest", "Preprocessing", "Source", "TextFacts", "VisionFacts"]
@@ -165,12 +165,8 @@ class Manifest(_Frozen):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "its text"
-            text = first["msg"].removeprefix("Value error, ")
-            raise BundleError(
-                f"{path} is not a {MANIFEST_SCHEMA} manifest: {where}: {text}"
-            ) from None
+            why = first_complaint(error, "its text")
+            raise BundleError(f"{path} is not a {MANIFEST_SCHEMA} manifest: {why}") from None
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``, the last file of a new bundle."""

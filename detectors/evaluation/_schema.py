@@ -11,6 +11,7 @@ from typing import Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipvet.detectors._detector import Task
+from clipvet.detectors._parsing import first_complaint
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.evaluation._layout import LayoutName
 
@@ -185,6 +186,4 @@ class Evaluation(_Part):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(f"not a {EVAL_SCHEMA}: {where}: {first['msg']}") from error
+            raise UsageError(f"not a {EVAL_SCHEMA}: {first_complaint(error)}") from error

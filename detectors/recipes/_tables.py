@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clipvet.detectors._parsing import parse_toml, read_small
+from clipvet.detectors._parsing import first_complaint, parse_toml, read_small
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import RecipeError
 from clipvet.detectors.frames._views import Region
@@ -258,12 +258,9 @@ def checked(model: type[Model], value: Any, path: Path) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = (
-            f"{path}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}"
-        )
-        raise RecipeError(f"{message}: it was edited, or made by another version") from error
+        raise RecipeError(
+            f"{path}: {first_complaint(error)}: it was edited, or made by another version"
+        ) from error
 
 
 def _file_name(detector: str) -> str:

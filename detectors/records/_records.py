@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clipvet.detectors._detector import Task
+from clipvet.detectors._parsing import first_complaint
 from clipvet.detectors.engine._results import ResultStatus
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.frames._views import Box
@@ -179,11 +180,7 @@ class Record(_Part):
         try:
             return cls.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UsageError(
-                f"not a {RECORD_SCHEMA}: {where + ': ' if where else ''}{first['msg']}"
-            ) from error
+            raise UsageError(f"not a {RECORD_SCHEMA}: {first_complaint(error)}") from error
 
 
 def record_schema() -> dict[str, Any]:

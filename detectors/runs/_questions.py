@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from clipvet.detectors._detector import Query
-from clipvet.detectors._parsing import parse_json
+from clipvet.detectors._parsing import first_complaint, parse_json
 from clipvet.detectors.errors import UsageError
 
 __all__ = ["Questions"]
@@ -95,10 +95,7 @@ def _row(line: Any, where: str) -> _Row:
     try:
         return _Row.model_validate(parse_json(line) if isinstance(line, str) else line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        what = ".".join(str(part) for part in first["loc"]) or "the line"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {what}: {message}") from error
+        raise UsageError(f"{where}: {first_complaint(error, 'the line')}") from error
     except ValueError as error:
         raise UsageError(f"{where}: it is no JSON ({error})") from error
 

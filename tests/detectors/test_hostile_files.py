@@ -16,6 +16,7 @@ import pytest
 
 from clipvet.detectors import Artefact, BundleError, RecipeError, UsageError
 from clipvet.detectors.clip import DomainGate
+from clipvet.detectors.clip._manifest import Manifest
 from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.recipes._calibration import Calibration
 from clipvet.detectors.recipes._recipe import BoundBundle, Recipe
@@ -23,7 +24,7 @@ from clipvet.detectors.reports._facts import RunFacts
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.testing._fake_runtime import FAKE_BUNDLE
-from tests.hostile_bundles import HOSTILE_SAFETENSORS, safetensors
+from tests.hostile_bundles import HOSTILE_SAFETENSORS, MINI, safetensors
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -226,3 +227,22 @@ def test_what_is_honest_is_read_as_it_was(recipe: Path) -> None:
     for depth in (66, 900, 5000):
         with pytest.raises(ValueError, match="nested more than 64 deep"):
             parse_json(re.sub("x", "1", "[" * depth + "]" * depth))
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize("content", [{LONG: 1}, {"files": {LONG: 1}}, {"files": {"/" + LONG: {}}}])
+def test_a_name_of_any_length_makes_no_long_refusal(
+    tmp_path: Path, recipe: Path, content: dict[str, Any]
+) -> None:
+    whole = json.loads((MINI / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps({**whole, **content}))
+    with pytest.raises(BundleError, match=r"x \.\.\. x") as caught:
+        Manifest.read(tmp_path)
+    assert len(str(caught.value)) < 900
+    toml = recipe / "recipe.toml"
+    toml.write_text(f"{LONG} = 1\n" + toml.read_text())
+    with pytest.raises(RecipeError, match=r"x \.\.\. x") as refusal:
+        Recipe.load(recipe)
+    assert len(str(refusal.value)) < 900
