@@ -17,6 +17,7 @@ from clipvet.detectors.clip._graph_edit import GraphEdit
 __all__ = ["int8_is_exact", "multiply_in_int8"]
 
 _ZERO, _STEPS = 128, 127
+_LEAST_OF_GELU = 0.17  # no value of GELU, nor of x sigmoid(1.702 x), is below -0.17
 
 
 def multiply_in_int8(edit: GraphEdit) -> None:
@@ -60,23 +61,52 @@ def _quantise_rows(edit: GraphEdit, before: onnx.NodeProto, x: str) -> str:
     stem = f"{x}/int8"
     if edit.producer(f"{stem}/q") is not None:
         return stem
-    last = edit.constant("int8/last", np.array([-1], np.int64))
-    least = edit.constant("int8/least", np.array(1e-20, np.float32))  # a row of zeros
     step = edit.constant("int8/step", np.array(1 / _STEPS, np.float32))
-    one = edit.constant("int8/one", np.array(1, np.float32))
     zero = edit.constant("int8/zero", np.array(_ZERO, np.uint8))
+    flat = edit.constant("int8/flat", np.array([-1], np.int64))
     edit.insert(
         before,
-        # Two readings are cheaper than a copy of absolute values.
-        helper.make_node("ReduceMax", [x, last], [f"{stem}/max"], keepdims=1),
-        helper.make_node("ReduceMin", [x, last], [f"{stem}/min"], keepdims=1),
-        helper.make_node("Neg", [f"{stem}/min"], [f"{stem}/below"]),
-        helper.make_node("Max", [f"{stem}/max", f"{stem}/below", least], [f"{stem}/largest"]),
+        *_largest_of_rows(edit, x, f"{stem}/largest"),
         helper.make_node("Mul", [f"{stem}/largest", step], [f"{stem}/s"]),
-        helper.make_node("Div", [x, f"{stem}/s"], [f"{stem}/steps"]),
-        helper.make_node("QuantizeLinear", [f"{stem}/steps", one, zero], [f"{stem}/q"]),
+        # All rows in one dimension: then QuantizeLinear divides each by its own scale.
+        helper.make_node("Flatten", [x], [f"{stem}/rows"], axis=-1),
+        helper.make_node("Reshape", [f"{stem}/s", flat], [f"{stem}/scales"]),
+        helper.make_node("Shape", [f"{stem}/scales"], [f"{stem}/count"]),
+        helper.make_node("Expand", [zero, f"{stem}/count"], [f"{stem}/zeros"]),
+        helper.make_node(
+            "QuantizeLinear",
+            [f"{stem}/rows", f"{stem}/scales", f"{stem}/zeros"],
+            [f"{stem}/steps"],
+            axis=0,
+        ),
+        helper.make_node("Shape", [x], [f"{stem}/shape"]),
+        helper.make_node("Reshape", [f"{stem}/steps", f"{stem}/shape"], [f"{stem}/q"]),
     )
     return stem
+
+
+def _largest_of_rows(edit: GraphEdit, x: str, name: str) -> list[onnx.NodeProto]:
+    """Nodes that make max |x| of each row, [.., 1]."""
+    last = edit.constant("int8/last", np.array([-1], np.int64))
+    most = helper.make_node("ReduceMax", [x, last], [f"{name}/max"], keepdims=1)
+    if _is_gelu(edit, edit.producer(x)):
+        below = edit.constant("int8/gelu", np.array(_LEAST_OF_GELU, np.float32))
+        return [most, helper.make_node("Max", [*most.output, below], [name])]
+    least = edit.constant("int8/least", np.array(1e-20, np.float32))  # a row of zeros
+    return [
+        most,
+        # Two readings are cheaper than a copy of absolute values.
+        helper.make_node("ReduceMin", [x, last], [f"{name}/min"], keepdims=1),
+        helper.make_node("Neg", [f"{name}/min"], [f"{name}/below"]),
+        helper.make_node("Max", [*most.output, f"{name}/below", least], [name]),
+    ]
+
+
+def _is_gelu(edit: GraphEdit, node: onnx.NodeProto | None) -> bool:
+    if node is None or node.op_type != "Mul":
+        return node is not None and node.op_type in {"Gelu", "BiasGelu"}
+    gate = edit.producer(node.input[1])
+    return gate is not None and gate.op_type == "Sigmoid"
 
 
 @cache

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
 from clipvet.detectors._features import FEATURES
 from clipvet.detectors.clip import Bundle, Runtime, _int8_graph
+from clipvet.detectors.clip._cpu_graph import cpu_graph
+from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
 from clipvet.detectors.errors import UsageError
 
@@ -39,8 +42,10 @@ def views() -> list[NDArray[np.uint8]]:
     return [*noise, np.zeros((224, 224, 3), np.uint8), np.full((224, 224, 3), 255, np.uint8)]
 
 
-def encode(bundle: Bundle, views: Any, **options: Any) -> Mapping[str, NDArray[np.float32]]:
-    with Runtime(bundle, needs=NEEDS, device="cpu", **options) as runtime:
+def encode(
+    bundle: Bundle, views: Any, needs: Sequence[str] = NEEDS, **options: Any
+) -> Mapping[str, NDArray[np.float32]]:
+    with Runtime(bundle, needs=needs, device="cpu", **options) as runtime:
         return runtime.encode_views(views)
 
 
@@ -65,6 +70,29 @@ def test_embeddings_stay_near(pair: Any, views: Any) -> None:
         cosines = product / lengths
         assert cosines.min() > 0.998, name
         assert not (cosines == 1).all(), name  # integers did the work
+
+
+@pytest.mark.parametrize("quick_gelu", [False, True])
+def test_both_kinds_of_gelu_stay_near(quick_gelu: bool, views: Any, tmp_path: Path) -> None:
+    """What follows them is not searched for its least value, which is known."""
+    config = {
+        "embed_dim": 64,
+        "quick_gelu": quick_gelu,
+        "vision_cfg": {"image_size": 224, "layers": 2, "width": 128, "patch_size": 32},
+        "text_cfg": {"width": 64, "heads": 2, "layers": 1},
+    }
+    loaded = load_model("narrow", RandomWeights(seed=0), config=config)
+    loaded.export(tmp_path / "fp32")
+    loaded.export(tmp_path / "int8", precision="int8")
+    fp32, int8 = (
+        encode(Bundle.open(tmp_path / name), views, ["patch_tokens"])["patch_tokens"]
+        for name in ("fp32", "int8")
+    )
+    cosines = (fp32 * int8).sum(-1) / np.linalg.norm(fp32, axis=-1) / np.linalg.norm(int8, axis=-1)
+    assert cosines.min() > 0.998
+    graph = pruned_graph(tmp_path / "int8" / "vision.onnx", ["cls_embed"])
+    made = [node.op_type for node in onnx.load_from_string(cpu_graph(graph)).graph.node]
+    assert made.count("ReduceMax") - made.count("ReduceMin") == 2
 
 
 def test_without_exact_integers_the_weights_are_dequantised(
