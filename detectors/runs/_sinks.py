@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -44,6 +45,8 @@ TableFormat = Literal["jsonl", "csv", "parquet", "sqlite"]
 _LONGEST_SIDE = 2048
 # The wide forms of the first four, too, and what spreadsheets pass over before they look.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+# Where the list separator is not the comma, a spreadsheet begins a new cell here.
+_FORMULA_IN_NEW_CELL = re.compile(r"(?<=[;\t|])(?=\s*+[\"']?[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +218,9 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, float):
         return repr(value)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
+    if isinstance(value, str):
+        value = _FORMULA_IN_NEW_CELL.sub("'", value)
+        return "'" + value if value.startswith(_FORMULA) else value
     return value
 
 
