@@ -36,7 +36,8 @@ def compare_bundles(recipe: Recipe, given: Sequence[BundleInfo], provider: str |
     if provider is None or provider == recipe.provider:
         return []
     sentence = (
-        f"the recipe was calibrated on {recipe.provider}, this is {provider}: scores can differ "
-        "in the last digits, and with them the verdict of an image at the threshold"
+        f"the recipe was calibrated on {recipe.provider}, this is {provider}: scores can differ, "
+        "with float32 on both in the last digits, else by more, and with them the verdict of an "
+        "image near the threshold; detect doctor --recipe says by how much here"
     )
     return [sentence]
