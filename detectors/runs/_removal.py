@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 RECORDS: Final = "records.jsonl"
+_DOOMED: Final = "records.jsonl.removed"
 FAILURES: Final = "failures.jsonl"
 RUN: Final = "run.json"
 REPORT_PAGE: Final = "report.html"
@@ -58,12 +59,12 @@ def remove_run(path: Path, state: Mapping[str, Any]) -> None:
         path: the run folder.
         state: what its ``run.json`` says.
     """
-    records = path / RECORDS
-    if records.is_file():
-        for record in record_lines(records):
-            for name in _names(record) if record else ():
-                if inside_pictures(path, name):
-                    (path / name).unlink(missing_ok=True)
+    # Renamed first: were this cut off, the next run must not go on from records without pictures.
+    doomed = path / _DOOMED
+    _remove_pictures(path, doomed)
+    if (path / RECORDS).is_file():
+        (path / RECORDS).replace(doomed)
+        _remove_pictures(path, doomed)
     remove_report_folder(path / REPORT_FOLDER)
     for name in own_files(path, state):
         if name not in _REPORTS or is_report(path / name):
@@ -73,6 +74,15 @@ def remove_run(path: Path, state: Mapping[str, Any]) -> None:
             if not any(Path(folder).iterdir()):
                 Path(folder).rmdir()
     (path / RUN).unlink(missing_ok=True)
+
+
+def _remove_pictures(path: Path, records: Path) -> None:
+    """The pictures that some records name, and then the records."""
+    for record in record_lines(records) if records.is_file() else ():
+        for name in _names(record) if record else ():
+            if inside_pictures(path, name):
+                (path / name).unlink(missing_ok=True)
+    records.unlink(missing_ok=True)
 
 
 def remove_report_folder(folder: Path) -> None:

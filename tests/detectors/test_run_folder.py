@@ -143,6 +143,36 @@ def test_fresh_removes_what_the_run_wrote_and_nothing_else(tmp_path: Path, parts
         assert (out / kept).exists(), kept
 
 
+def test_a_removal_that_is_cut_off_leaves_no_record_without_its_picture(
+    tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "run"
+    with RunFolder.open(out, CONFIGURATION) as folder:
+        (out / "heatmaps").mkdir()
+        for key in ("000", "001", "002"):
+            name = f"heatmaps/{key}.npz"
+            (out / name).write_text("x")
+            heatmap = HeatmapFacts(file=name, grid=(1, 1), box=(0, 0, 1, 1))
+            one = DetectionRecord(detector="d", version="1", task="ood", heatmap=heatmap)
+            folder.add(Record(image=ImageFacts(id=f"parts/{key}.png"), detections=(one,)))
+    unlink = Path.unlink
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "001.npz":
+            raise SystemExit
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", killed)
+        with pytest.raises(SystemExit):
+            RunFolder.open(out, CONFIGURATION, fresh=True)
+    assert (out / "heatmaps" / "002.npz").exists()
+    made, resumed = fill(out, parts)
+    assert (len(made), resumed) == (4, 0)
+    RunFolder.open(out, CONFIGURATION, fresh=True).close()
+    assert sorted(p.name for p in out.rglob("*")) == ["failures.jsonl", "records.jsonl", "run.json"]
+
+
 def test_a_link_cannot_lead_the_removal_elsewhere(tmp_path: Path) -> None:
     out, precious = tmp_path / "run", tmp_path / "precious"
     precious.mkdir()
