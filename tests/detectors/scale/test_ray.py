@@ -21,6 +21,7 @@ from clipvet.detectors import (
     DetectorSpec,
     Heatmap,
     Host,
+    Isolation,
     MissingDependency,
     RayPool,
     Record,
@@ -212,6 +213,36 @@ def test_a_killed_worker_costs_nothing(go: Go, parts: Path, local: Path, tmp_pat
     assert summary.tally.images == COUNT + 1
     assert of_partitions(tmp_path / "run") == of_run(local)
     assert len(list((tmp_path / "run/records").iterdir())) == 11
+
+
+def test_an_isolated_detector_that_crashes_is_an_error_and_no_more(
+    go: Go, local: Path, parts: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folder = Path(environment["CLIPVET_PLUGINS_DIR"])
+    folder.mkdir(exist_ok=True)
+    plugin = folder / "crashing.py"
+    plugin.write_text(
+        "import ctypes\nfrom clipvet.detectors import Detector, hookimpl\n\n"
+        "class Crashing(Detector):\n"
+        "    id = 'crashing'\n    version = '1'\n    task = 'ood'\n"
+        "    needs = frozenset({'cls_embed'})\n\n"
+        "    def score(self, batch):\n        ctypes.string_at(0)\n\n"
+        "@hookimpl\ndef clipvet_register_detectors(register):\n    register(Crashing)\n"
+    )
+    try:
+        summary = go([parts], specs=(*SPECS, DetectorSpec(id="crashing")), isolate=Isolation())
+    finally:
+        plugin.unlink()
+    assert summary.tally.images == COUNT + 1
+    judged, wanted = of_partitions(tmp_path / "run"), of_run(local)
+    for record, other in zip(judged, wanted, strict=True):
+        crashed = [one for one in record["detections"] if one["detector"] == "crashing"]
+        record["detections"] = [one for one in record["detections"] if one not in crashed]
+        assert record["detections"] == other["detections"]
+        if record["status"] == "ok":
+            (one,) = crashed
+            assert one["status"] == "error"
+            assert "worker" in one["error"] or "benched" in one["error"]
 
 
 def test_an_image_that_kills_every_worker_ends_the_run(
