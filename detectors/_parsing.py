@@ -72,13 +72,17 @@ def read_small(path: Path, most: int) -> bytes:
     return path.read_bytes()
 
 
-def first_complaint(error: ValidationError, whole: str = "") -> str:
+def first_complaint(error: ValidationError | UnicodeEncodeError, whole: str = "") -> str:
     """``where: what`` of the first thing that a model refuses, of at most 500 characters.
 
     Args:
-        error: of a pydantic model.
+        error: of a pydantic model, which raises UnicodeEncodeError where it has to name a key that
+            is half of a surrogate pair; JSON can write one.
         whole: what to name if it is the value as a whole; nothing is named by default.
     """
+    if isinstance(error, UnicodeEncodeError):
+        half = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        return f"{whole or 'a text'}: {half} is half of a character"
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or whole
     what = first["msg"].removeprefix("Value error, ")

@@ -164,7 +164,7 @@ class Manifest(_Frozen):
             ) from None
         try:
             return cls.model_validate(content)
-        except ValidationError as error:
+        except (ValidationError, UnicodeEncodeError) as error:
             why = first_complaint(error, "its text")
             raise BundleError(f"{path} is not a {MANIFEST_SCHEMA} manifest: {why}") from None
 

@@ -257,7 +257,7 @@ def checked(model: type[Model], value: Any, path: Path) -> Model:
     """Validate what a file holds; raises RecipeError with the first thing that is wrong."""
     try:
         return model.model_validate(value)
-    except ValidationError as error:
+    except (ValidationError, UnicodeEncodeError) as error:
         raise RecipeError(
             f"{path}: {first_complaint(error)}: it was edited, or made by another version"
         ) from error

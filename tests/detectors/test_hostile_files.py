@@ -246,3 +246,18 @@ def test_a_name_of_any_length_makes_no_long_refusal(
     with pytest.raises(RecipeError, match=r"x \.\.\. x") as refusal:
         Recipe.load(recipe)
     assert len(str(refusal.value)) < 900
+
+
+def test_half_a_character_is_refused(tmp_path: Path, recipe: Path) -> None:
+    """JSON can write half of a surrogate pair, which no UTF-8 text can hold."""
+    whole = json.loads((MINI / "manifest.json").read_text())
+    whole["features"]["\udc80"] = [1, 19, 19]
+    (tmp_path / "manifest.json").write_text(json.dumps(whole))
+    with pytest.raises(BundleError, match=r"udc80 is half of a character"):
+        Manifest.read(tmp_path)
+    path = recipe / "calibrations" / "vim.json"
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_text(path.read_text().replace('"schema"', '"\\udc80": 1, "schema"', 1))
+    toml = recipe / "recipe.toml"
+    toml.write_text(toml.read_text().replace(old, hashlib.sha256(path.read_bytes()).hexdigest()))
+    refuses(recipe, "calibrations.vim.json: ")
