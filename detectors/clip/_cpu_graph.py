@@ -29,6 +29,7 @@ def cpu_graph(graph: bytes) -> bytes:
     """
     model = onnx.load_from_string(graph)
     edit = GraphEdit(model.graph)
+    _split_weights(edit)
     keep_rows(edit)
     _fuse_biased_gelus(edit)
     multiply_in_int8(edit)
@@ -43,9 +44,39 @@ def read_rows_model(graph: bytes) -> onnx.ModelProto:
     """A serialised model without the rows that nothing reads, in standard operators."""
     model = onnx.load_from_string(graph)
     edit = GraphEdit(model.graph)
+    _split_weights(edit)
     keep_rows(edit)
     edit.finish()
     return model
+
+
+def _split_weights(edit: GraphEdit) -> None:
+    """Products for q, k and v apart, instead of one product whose parts are copied.
+
+    And each for itself: the last block needs q for few rows, k and v for all.
+    """
+    for split in [node for node in edit.nodes if node.op_type == "Split"]:
+        biased = edit.producer(split.input[0])
+        if biased is None or biased.op_type != "Add" or len(edit.readers(split.input[0])) > 1:
+            continue
+        product, bias = edit.producer(biased.input[0]), biased.input[1]
+        if product is None or product.op_type != "MatMul":
+            continue
+        columns = edit.columns(bias)
+        if columns is None or columns % len(split.output):
+            continue
+        width = columns // len(split.output)
+        for number, part in enumerate(split.output):
+            span = (number * width, (number + 1) * width)
+            weight = edit.insert_columns(split, product.input[1], *span)
+            added = edit.insert_columns(split, bias, *span)
+            edit.insert(
+                split,
+                onnx.helper.make_node("MatMul", [product.input[0], weight], [f"{part}/product"]),
+                onnx.helper.make_node("Add", [f"{part}/product", added], [part]),
+            )
+        for gone in (split, biased, product):
+            edit.remove(gone)
 
 
 def keep_rows(edit: GraphEdit) -> None:

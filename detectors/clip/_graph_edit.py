@@ -35,11 +35,11 @@ class GraphEdit:
         return self._readers.get(value, [])
 
     def is_constant(self, value: str) -> bool:
-        """Whether it is a weight, or nothing but one in another type."""
+        """Whether it is a weight, or nothing but a part of one or one in another type."""
         producer = self.producer(value)
         if producer is None:
             return value in self._initializers
-        made = producer.op_type in {"Cast", "DequantizeLinear"}
+        made = producer.op_type in {"Cast", "DequantizeLinear", "Slice"}
         return made and self.is_constant(producer.input[0])
 
     def integers(self, value: str) -> list[int] | None:
@@ -73,6 +73,32 @@ class GraphEdit:
                 for number in (0, end, axis)
             )
             self.insert(before, helper.make_node("Slice", [value, *bounds], [name], name=name))
+        return name
+
+    def columns(self, value: str) -> int | None:
+        """Size of the last axis of a weight, which may be cast or dequantised; None otherwise."""
+        while (producer := self.producer(value)) is not None:
+            if producer.op_type not in {"Cast", "DequantizeLinear"}:
+                return None
+            value = producer.input[0]
+        tensor = self._initializers.get(value)
+        return tensor.dims[-1] if tensor is not None and tensor.dims else None
+
+    def insert_columns(self, before: onnx.NodeProto, value: str, start: int, end: int) -> str:
+        """Some columns of a weight, cut out just before a node; of int8 with their scales."""
+        name = f"{value}/columns_{start}_{end}"
+        if self.producer(name) is not None:
+            return name
+        producer = self.producer(value)
+        if producer is not None and producer.op_type == "DequantizeLinear":
+            parts = [self.insert_columns(before, one, start, end) for one in producer.input]
+            self.insert(before, helper.make_node("DequantizeLinear", parts, [name], axis=1))
+        else:
+            bounds = (
+                self.constant(f"columns/{number}", np.array([number], np.int64))
+                for number in (start, end, -1)
+            )
+            self.insert(before, helper.make_node("Slice", [value, *bounds], [name]))
         return name
 
     def insert(self, before: onnx.NodeProto, *added: onnx.NodeProto) -> None:
