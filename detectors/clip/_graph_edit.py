@@ -10,7 +10,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["GraphEdit"]
+__all__ = ["GraphEdit", "has_scaled_columns"]
+
+
+def has_scaled_columns(node: onnx.NodeProto) -> bool:
+    """Whether a node makes a matrix from int8 with a scale for each column.
+
+    An artefact may hold matrices with scales of rows.
+    """
+    scales = node.op_type == "DequantizeLinear"
+    return scales and any(one.name == "axis" and one.i == 1 for one in node.attribute)
 
 
 class GraphEdit:
@@ -90,7 +99,7 @@ class GraphEdit:
         if self.producer(name) is not None:
             return name
         producer = self.producer(value)
-        if producer is not None and producer.op_type == "DequantizeLinear":
+        if producer is not None and has_scaled_columns(producer):
             parts = [self.insert_columns(before, one, start, end) for one in producer.input]
             self.insert(before, helper.make_node("DequantizeLinear", parts, [name], axis=1))
         else:

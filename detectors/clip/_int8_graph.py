@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from clipvet.detectors.clip._graph_edit import GraphEdit
+from clipvet.detectors.clip._graph_edit import GraphEdit, has_scaled_columns
 
 __all__ = ["int8_is_exact", "multiply_in_int8"]
 
@@ -27,7 +27,8 @@ def multiply_in_int8(edit: GraphEdit) -> None:
     """
     nodes = [node for node in edit.nodes if node.op_type == "MatMul"]
     weights = {id(node): edit.producer(node.input[1]) for node in nodes}
-    found = [n for n in nodes if _has_scaled_columns(weights[id(n)])]
+    # Scales of rows cannot be taken out of the sum.
+    found = [n for n in nodes if (made := weights[id(n)]) is not None and has_scaled_columns(made)]
     if not found or not int8_is_exact():
         return
     for node in found:
@@ -47,13 +48,6 @@ def multiply_in_int8(edit: GraphEdit) -> None:
     for gone in [n for n in edit.nodes if n.op_type == "DequantizeLinear"]:
         if not edit.readers(gone.output[0]):
             edit.remove(gone)
-
-
-def _has_scaled_columns(weight: onnx.NodeProto | None) -> bool:
-    """Scales of rows cannot be taken out of the sum: an artefact may hold such matrices."""
-    if weight is None or weight.op_type != "DequantizeLinear":
-        return False
-    return any(one.name == "axis" and one.i == 1 for one in weight.attribute)
 
 
 def _quantise_rows(edit: GraphEdit, before: onnx.NodeProto, x: str) -> str:
