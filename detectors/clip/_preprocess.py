@@ -25,12 +25,14 @@ def preprocess(views: Sequence[NDArray[np.uint8]], settings: Preprocessing) -> N
     Returns:
         float32 [V, 3, size, size].
     """
-    out = squares(views, settings).astype(np.float32)
-    # (u8 / 255 - mean) / std, as torchvision orders it.
-    out /= np.float32(255)
-    out -= np.array(settings.mean, dtype=np.float32)
-    out /= np.array(settings.std, dtype=np.float32)
-    return np.ascontiguousarray(out.transpose(0, 3, 1, 2))
+    pixels = squares(views, settings)
+    out = np.empty((len(pixels), 3, *pixels.shape[1:3]), dtype=np.float32)
+    steps = np.arange(256, dtype=np.float32) / np.float32(255)
+    for channel, (mean, std) in enumerate(zip(settings.mean, settings.std, strict=True)):
+        # (u8 / 255 - mean) / std, as torchvision orders it, once for each of the 256 values.
+        normalised = (steps - np.float32(mean)) / np.float32(std)
+        out[:, channel] = normalised[pixels[..., channel]]
+    return out
 
 
 def squares(
