@@ -226,8 +226,9 @@ def main() -> None:
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, Python",
         f"{platform.python_version()}, {versions}; {args.pictures} rendered pictures of 256",
-        "pixels, linked. One run each (n = 1): the spread is that of the tenths within it. Other",
-        "work ran on the machine: a wall-clock second says little, a processor second more.",
+        "pixels, linked. One run each (n = 1): the spread is that of the tenths within it. Where",
+        "the load before is well above the cores, other work ran on the machine, and a wall-clock",
+        "second says little.",
         "`python -m benchmarks.scale` (`make bench-scale`) writes this page.",
         "",
     ]
