@@ -198,7 +198,9 @@ def test_keys_move_open_and_close(page: Page) -> None:
     assert page.find("#detail-id").text == "images/gone.png"
     page.press(Keys.ESCAPE)
     assert not page.find("#detail").is_displayed()
-    assert page.js("return document.activeElement.closest('.card').dataset.place") == "1"
+    # A closed dialog says so a moment later.
+    focused = "return document.activeElement.closest('.card').dataset.place"
+    wait(lambda: page.js(focused) == "1")
     page.press("n")
     assert page.shown == "61 to 75 of 75 images"
     page.press("k")
