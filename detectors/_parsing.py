@@ -98,11 +98,11 @@ _TOO_DEEP: Final = f"it is nested more than {_DEEPEST} deep"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(n for n in names if names.count(n) > 1)
-        raise ValueError(f"the key {_short(twice, 150)!r} stands twice")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"the key {_short(name, 150)!r} stands twice")
+        found[name] = value
     return found
 
 

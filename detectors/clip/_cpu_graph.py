@@ -56,14 +56,15 @@ def _split_weights(edit: GraphEdit) -> None:
     And each for itself: the last block needs q for few rows, k and v for all.
     """
     for split in [node for node in edit.nodes if node.op_type == "Split"]:
-        biased = edit.producer(split.input[0])
-        if biased is None or biased.op_type != "Add" or len(edit.readers(split.input[0])) > 1:
+        biased = edit.only_producer(split.input[0], "Add")
+        product = edit.only_producer(biased.input[0], "MatMul") if biased is not None else None
+        if biased is None or product is None or not _is_even(split):
             continue
-        product, bias = edit.producer(biased.input[0]), biased.input[1]
-        if product is None or product.op_type != "MatMul":
-            continue
+        bias = biased.input[1]
         columns = edit.columns(bias)
-        if columns is None or columns % len(split.output):
+        if columns is None or columns != edit.columns(product.input[1]):
+            continue
+        if columns % len(split.output):
             continue
         width = columns // len(split.output)
         for number, part in enumerate(split.output):
@@ -77,6 +78,12 @@ def _split_weights(edit: GraphEdit) -> None:
             )
         for gone in (split, biased, product):
             edit.remove(gone)
+
+
+def _is_even(split: onnx.NodeProto) -> bool:
+    """Whether it cuts the last axis into equal parts."""
+    facts = {one.name: one.i for one in split.attribute}
+    return len(split.input) == 1 and facts == {"axis": -1, "num_outputs": len(split.output)}
 
 
 def keep_rows(edit: GraphEdit) -> None:

@@ -39,6 +39,12 @@ class GraphEdit:
         """The node that computes a value; None for inputs and weights."""
         return self._producers.get(value)
 
+    def only_producer(self, value: str, operator: str) -> onnx.NodeProto | None:
+        """The node of this kind that computes a value for one reader alone; None otherwise."""
+        node = self.producer(value)
+        known = node is not None and node.op_type == operator and len(self.readers(value)) == 1
+        return node if known else None
+
     def readers(self, value: str) -> list[onnx.NodeProto]:
         """The nodes that read a value."""
         return self._readers.get(value, [])

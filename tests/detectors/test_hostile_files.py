@@ -248,6 +248,16 @@ def test_a_name_of_any_length_makes_no_long_refusal(
     assert len(str(refusal.value)) < 900
 
 
+def test_a_key_twice_among_many_is_found_at_once() -> None:
+    from clipvet.detectors._parsing import parse_json
+
+    keys = ", ".join(f'"{number}": 1' for number in [*range(200_000), 199_999])
+    start = time.monotonic()
+    with pytest.raises(ValueError, match="'199999' stands twice"):
+        parse_json(f"{{{keys}}}")
+    assert time.monotonic() - start < 5
+
+
 def test_half_a_character_is_refused(tmp_path: Path, recipe: Path) -> None:
     """JSON can write half of a surrogate pair, which no UTF-8 text can hold."""
     whole = json.loads((MINI / "manifest.json").read_text())

@@ -77,6 +77,26 @@ def test_the_last_block_works_for_the_rows_that_are_read(gelu: Bundle) -> None:
     assert product_shapes(with_patches, last.format("mlp.c_fc"))[0][1] == tokens
 
 
+def test_an_uneven_split_stays(gelu: Bundle) -> None:
+    """A bundle's graph may hold what the exporters do not write."""
+    model = onnx.load_from_string(pruned_graph(gelu.folder / "vision.onnx", ["cls_embed"]))
+    splits = [node for node in model.graph.node if node.op_type == "Split"]
+    assert splits
+    for split in splits:
+        size = gelu.manifest.vision.width
+        sizes = np.array([size, size, size], np.int64)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(sizes, f"{split.name}/sizes"))
+        split.input.append(f"{split.name}/sizes")
+        del split.attribute[:]
+        split.attribute.append(onnx.helper.make_attribute("axis", -1))
+    plain = model.SerializeToString()
+    fast = cpu_graph(plain)
+    kept = [node.op_type for node in onnx.load_from_string(fast).graph.node]
+    assert kept.count("Split") == len(splits)
+    for got, wanted in zip(run(fast, gelu.folder), run(plain, gelu.folder), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
 @pytest.mark.parametrize(
     ("cache", "scanned"),
     [
