@@ -127,12 +127,15 @@ def test_the_second_ctrl_c_waits_for_nothing(
     arguments: list[str], whole: Path, cut: Path, environment: dict[str, str], rerun: Detect
 ) -> None:
     """The first waits for what is under way: here a picture that is never finished."""
+    under_way = cut.parent / "under-way"
     code = (
-        "import sys, time\n"
+        "import pathlib, time\n"
         "from clipvet.detectors.runs import _pipeline\n"
         "real = _pipeline._finish\n"
         "def slow(setup, heatmaps, clock, one):\n"
-        "    if one.found.id.endswith('009.png'): time.sleep(600)\n"
+        "    if one.found.id.endswith('009.png'):\n"
+        f"        pathlib.Path({str(under_way)!r}).touch()\n"
+        "        time.sleep(600)\n"
         "    return real(setup, heatmaps, clock, one)\n"
         "_pipeline._finish = slow\n"
         "from clipvet.cli import main\n"
@@ -143,7 +146,7 @@ def test_the_second_ctrl_c_waits_for_nothing(
     ) as process:
         records = cut / "records.jsonl"
         while process.poll() is None and (
-            not records.exists() or records.read_bytes().count(b"\n") < 8
+            not under_way.exists() or records.read_bytes().count(b"\n") < 8
         ):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
