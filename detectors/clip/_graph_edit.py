@@ -81,14 +81,7 @@ class GraphEdit:
 
     def insert_slice(self, before: onnx.NodeProto, value: str, axis: int, end: int) -> str:
         """The first rows of a value along an axis, computed just before a node."""
-        name = f"{value}/rows_{axis}_{end}"
-        if self.producer(name) is None:
-            bounds = (
-                self.constant(f"rows/{number}", np.array([number], np.int64))
-                for number in (0, end, axis)
-            )
-            self.insert(before, helper.make_node("Slice", [value, *bounds], [name], name=name))
-        return name
+        return self._insert_cut(before, value, f"{value}/rows_{axis}_{end}", (0, end, axis))
 
     def columns(self, value: str) -> int | None:
         """Size of the last axis of a weight, which may be cast or dequantised; None otherwise."""
@@ -102,18 +95,12 @@ class GraphEdit:
     def insert_columns(self, before: onnx.NodeProto, value: str, start: int, end: int) -> str:
         """Some columns of a weight, cut out just before a node; of int8 with their scales."""
         name = f"{value}/columns_{start}_{end}"
-        if self.producer(name) is not None:
-            return name
         producer = self.producer(value)
-        if producer is not None and has_scaled_columns(producer):
+        if producer is None or not has_scaled_columns(producer):
+            return self._insert_cut(before, value, name, (start, end, -1))
+        if self.producer(name) is None:
             parts = [self.insert_columns(before, one, start, end) for one in producer.input]
             self.insert(before, helper.make_node("DequantizeLinear", parts, [name], axis=1))
-        else:
-            bounds = (
-                self.constant(f"columns/{number}", np.array([number], np.int64))
-                for number in (start, end, -1)
-            )
-            self.insert(before, helper.make_node("Slice", [value, *bounds], [name]))
         return name
 
     def insert(self, before: onnx.NodeProto, *added: onnx.NodeProto) -> None:
@@ -147,6 +134,15 @@ class GraphEdit:
             copies = [type(value).FromString(value.SerializeToString()) for value in values]
             del getattr(self._graph, field)[:]
             getattr(self._graph, field).extend(copies)
+
+    def _insert_cut(
+        self, before: onnx.NodeProto, value: str, name: str, numbers: tuple[int, int, int]
+    ) -> str:
+        """``value`` from start to end along an axis, under a name that may be there already."""
+        if self.producer(name) is None:
+            bounds = (self.constant(f"cut/{n}", np.array([n], np.int64)) for n in numbers)
+            self.insert(before, helper.make_node("Slice", [value, *bounds], [name], name=name))
+        return name
 
     def _look(self) -> None:
         self._producers = {name: node for node in self.nodes for name in node.output}

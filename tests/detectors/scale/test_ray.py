@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ def state(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "run.json").read_text()))
 
 
+@contextmanager
+def plugin_file(environment: dict[str, str], text: str) -> Iterator[None]:
+    """A plugin that every process finds, as long as it is wanted."""
+    file = Path(environment["CLIPVET_PLUGINS_DIR"]) / "harmful_plugin.py"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.unlink()
+
+
 def test_records_tables_and_heatmaps_are_those_of_a_local_run(
     go: Go, parts: Path, local: Path, tmp_path: Path
 ) -> None:
@@ -218,10 +231,7 @@ def test_a_killed_worker_costs_nothing(go: Go, parts: Path, local: Path, tmp_pat
 def test_an_isolated_detector_that_crashes_is_an_error_and_no_more(
     go: Go, local: Path, parts: Path, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    folder = Path(environment["CLIPVET_PLUGINS_DIR"])
-    folder.mkdir(exist_ok=True)
-    plugin = folder / "crashing.py"
-    plugin.write_text(
+    text = (
         "import ctypes\nfrom clipvet.detectors import Detector, hookimpl\n\n"
         "class Crashing(Detector):\n"
         "    id = 'crashing'\n    version = '1'\n    task = 'ood'\n"
@@ -229,18 +239,16 @@ def test_an_isolated_detector_that_crashes_is_an_error_and_no_more(
         "    def score(self, batch):\n        ctypes.string_at(0)\n\n"
         "@hookimpl\ndef clipvet_register_detectors(register):\n    register(Crashing)\n"
     )
-    try:
+    with plugin_file(environment, text):
         summary = go([parts], specs=(*SPECS, DetectorSpec(id="crashing")), isolate=Isolation())
-    finally:
-        plugin.unlink()
     assert summary.tally.images == COUNT + 1
     judged, wanted = of_partitions(tmp_path / "run"), of_run(local)
     for record, other in zip(judged, wanted, strict=True):
         crashed = [one for one in record["detections"] if one["detector"] == "crashing"]
         record["detections"] = [one for one in record["detections"] if one not in crashed]
         assert record["detections"] == other["detections"]
-        if record["status"] == "ok":
-            (one,) = crashed
+        assert len(crashed) == (other["status"] == "ok")
+        for one in crashed:
             assert one["status"] == "error"
             assert "worker" in one["error"] or "benched" in one["error"]
 
@@ -250,19 +258,14 @@ def test_an_image_that_kills_every_worker_ends_the_run(
 ) -> None:
     parts = save_pictures(tmp_path / "parts", 3)
     (parts / "poison.deadly").write_bytes(b"x")
-    folder = Path(environment["CLIPVET_PLUGINS_DIR"])
-    folder.mkdir(exist_ok=True)
-    plugin = folder / "deadly.py"
-    plugin.write_text(
+    text = (
         "import os\nfrom clipvet.detectors import hookimpl\n\n"
         "def read(path):\n    os._exit(9)\n\n"
         "@hookimpl\ndef clipvet_register_readers(register):\n    register('.deadly', read)\n"
     )
-    try:
-        with pytest.raises(UnfitEnvironment, match=r"3 workers died over the images from parts/0"):
-            go([parts], heatmaps="none")
-    finally:
-        plugin.unlink()
+    died = r"3 workers died over the images from parts/0"
+    with plugin_file(environment, text), pytest.raises(UnfitEnvironment, match=died):
+        go([parts], heatmaps="none")
     assert state(tmp_path / "run")["status"] == "failed"
 
 
