@@ -18,6 +18,10 @@ from clipvet.detectors.clip._pruning import pruned_graph
 from clipvet.detectors.clip.export import RandomWeights, load_model
 from clipvet.detectors.errors import UsageError
 
+# What this processor can do, and the two ways that can be forced on every one: "plain" cannot,
+# since its products are wrong where the answer is another.
+HERE = _int8_graph.int8_products()
+WAYS = sorted({HERE, "wide", "inexact"})
 NEEDS = ["cls_embed", "patch_embed", "win2_embed", "win3_embed", "vv_local_embed", "hidden_4"]
 
 
@@ -42,6 +46,14 @@ def views() -> list[NDArray[np.uint8]]:
     return [*noise, np.zeros((224, 224, 3), np.uint8), np.full((224, 224, 3), 255, np.uint8)]
 
 
+@pytest.fixture(params=WAYS)
+def products(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run the test once for each answer about the processor."""
+    answer = str(request.param)
+    monkeypatch.setattr(_int8_graph, "int8_products", lambda: answer)
+    return answer
+
+
 def encode(
     bundle: Bundle, views: Any, needs: Sequence[str] = NEEDS, **options: Any
 ) -> Mapping[str, NDArray[np.float32]]:
@@ -49,31 +61,34 @@ def encode(
         return runtime.encode_views(views)
 
 
-@pytest.mark.parametrize(("batch_size", "threads"), [(1, 2), (2, 1), (3, 1), (5, 1), (8, 1)])
-def test_a_view_does_not_feel_its_batch_mates(
-    pair: Any, views: Any, batch_size: int, threads: int
-) -> None:
+def test_a_view_does_not_feel_its_batch_mates(products: str, pair: Any, views: Any) -> None:
     _fp32, int8 = pair
     wanted = encode(int8, views, batch_size=1, threads=1)
-    got = encode(int8, views, batch_size=batch_size, threads=threads)
-    backwards = encode(int8, views[::-1], batch_size=batch_size, threads=threads)
-    for name, values in wanted.items():
-        np.testing.assert_array_equal(got[name], values, err_msg=name)
-        np.testing.assert_array_equal(backwards[name][::-1], values, err_msg=name)
+    ways = [(3, 1)] if products != HERE else [(1, 2), (2, 1), (3, 1), (5, 1), (8, 1)]
+    for batch_size, threads in ways:
+        with Runtime(
+            int8, needs=NEEDS, device="cpu", batch_size=batch_size, threads=threads
+        ) as runtime:
+            got, backwards = runtime.encode_views(views), runtime.encode_views(views[::-1])
+        for name, values in wanted.items():
+            np.testing.assert_array_equal(got[name], values, err_msg=f"{name}, {batch_size}")
+            np.testing.assert_array_equal(backwards[name][::-1], values, err_msg=name)
 
 
-def test_embeddings_stay_near(pair: Any, views: Any) -> None:
+def test_embeddings_stay_near(products: str, pair: Any, views: Any) -> None:
     fp32, int8 = (encode(bundle, views) for bundle in pair)
     for name, values in fp32.items():
         product = (values * int8[name]).sum(-1)
         lengths = np.linalg.norm(values, axis=-1) * np.linalg.norm(int8[name], axis=-1)
         cosines = product / lengths
         assert cosines.min() > 0.998, name
-        assert not (cosines == 1).all(), name  # integers did the work
+        assert not (cosines == 1).all(), name  # the weights were rounded
 
 
 @pytest.mark.parametrize("quick_gelu", [False, True])
-def test_both_kinds_of_gelu_stay_near(quick_gelu: bool, views: Any, tmp_path: Path) -> None:
+def test_both_kinds_of_gelu_stay_near(
+    products: str, quick_gelu: bool, views: Any, tmp_path: Path
+) -> None:
     """What follows them is not searched for its least value, which is known."""
     config = {
         "embed_dim": 64,
@@ -92,19 +107,41 @@ def test_both_kinds_of_gelu_stay_near(quick_gelu: bool, views: Any, tmp_path: Pa
     assert cosines.min() > 0.998
     graph = pruned_graph(tmp_path / "int8" / "vision.onnx", ["cls_embed"])
     made = [node.op_type for node in onnx.load_from_string(cpu_graph(graph)).graph.node]
-    assert made.count("ReduceMax") - made.count("ReduceMin") == 2
+    in_int8 = products != "inexact"
+    assert ("MatMulIntegerToFloat" in made) == in_int8
+    assert made.count("ReduceMax") - made.count("ReduceMin") == (2 if in_int8 else 0)
 
 
-def test_without_exact_integers_the_weights_are_dequantised(
+def test_each_way_computes_what_its_name_says(
     pair: Any, views: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Integer products are the same numbers however they are computed; dequantised ones differ."""
     _fp32, int8 = pair
-    wanted = encode(int8, views[:2])
-    monkeypatch.setattr(_int8_graph, "int8_is_exact", lambda: False)
-    got = encode(int8, views[:2])
-    for name, values in wanted.items():
-        assert np.abs(got[name] - values).max() / np.abs(values).max() < 0.1, name
-        assert (got[name] != values).any(), name
+    found = {}
+    for way in WAYS:
+        monkeypatch.setattr(_int8_graph, "int8_products", lambda way=way: way)
+        found[way] = encode(int8, views[:2])
+    wide, inexact = found["wide"], found["inexact"]
+    for name, values in wide.items():
+        assert np.abs(inexact[name] - values).max() / np.abs(values).max() < 0.1, name
+        assert (inexact[name] != values).any(), name
+        np.testing.assert_array_equal(found.get("plain", wide)[name], values, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("exact", "wanted"),
+    [({False, True}, "plain"), ({False}, "plain"), ({True}, "wide"), (set(), "inexact")],
+)
+def test_the_answer_follows_from_two_probes(
+    exact: set[bool], wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_int8_graph, "_is_exact", lambda *, wide: wide in exact)
+    assert _int8_graph.int8_products.__wrapped__() == wanted
+
+
+def test_products_here_are_exact_one_way_or_the_other() -> None:
+    """ONNX Runtime has an exact kernel for every processor that it supports."""
+    assert HERE in {"plain", "wide"}
 
 
 def test_every_feature_comes_out(tmp_path: Path, views: Any) -> None:
