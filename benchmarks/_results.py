@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["RESULTS", "conditions", "machine", "met", "write_section"]
+__all__ = ["HIDDEN", "RESULTS", "conditions", "machine", "met", "write_section"]
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+HIDDEN = "CLIPVET_BENCHMARK_HIDDEN"
+"""Variable: what of the processor is hidden from the libraries; see older_processor.py."""
 _PACKAGES = ("clipvet", "onnxruntime", "numpy", "Pillow", "pydantic")
 
 
@@ -21,6 +23,8 @@ def machine() -> str:
     if cpuinfo.exists():
         lines = cpuinfo.read_text("utf-8").splitlines()
         name = next((ln.split(":")[1].strip() for ln in lines if ln.startswith("model name")), name)
+    if hidden := os.environ.get(HIDDEN):
+        name = f"{name} ({hidden})"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{name}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, {platform.system()}"
 
