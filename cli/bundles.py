@@ -239,7 +239,10 @@ def _announce(offer: Offer, out: Path) -> None:
 
 
 def _finish(bundle: Bundle, notes: tuple[str, ...]) -> None:
-    for note in notes:
+    from clipvet.detectors.clip.export import int8_note
+
+    here = int8_note() if bundle.manifest.precision == "int8" else ""
+    for note in filter(None, (*notes, here)):
         say(f"note: {note}", err=True)
     say(f"{bundle.folder}: {_about(bundle)}")
 

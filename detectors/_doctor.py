@@ -130,6 +130,8 @@ def _providers(host: Host) -> Iterator[Finding]:
                 session.run({"x": np.ones(1, dtype=np.float32)})
                 yield Finding("devices", device, f"{session.provider} works")
                 yield from _nodes(device, host)
+                if device == "cpu":
+                    yield _integer_products()
             except MissingDependency:
                 return
             except ProviderUnavailable:
@@ -165,6 +167,21 @@ def _nodes(device: Device, host: Host) -> Iterator[Finding]:
         counts = {one: sum(operators.values()) for one, operators in placement.items()}
         value = "nodes: " + ", ".join(f"{count} {one}" for one, count in counts.items())
     yield Finding("devices", name, value, "note" if notes else "ok", "; ".join(notes))
+
+
+def _integer_products() -> Finding:
+    """What ``--precision int8`` brings on this processor."""
+    from clipvet.detectors.clip._int8_graph import int8_note, int8_products
+
+    values = {
+        "plain": "exact, with instructions of their own",
+        "wide": "exact, widened to 16 bits",
+        "inexact": "not exact, not used",
+    }
+    note = int8_note()
+    return Finding(
+        "devices", "cpu: int8 products", values[int8_products()], "note" if note else "ok", note
+    )
 
 
 def _bundles(host: Host) -> Iterator[Finding]:

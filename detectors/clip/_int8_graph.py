@@ -7,6 +7,7 @@ together with it; scales of whole tensors would.
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from onnx import helper
 
 from clipvet.detectors.clip._graph_edit import GraphEdit, has_scaled_columns
 
-__all__ = ["Int8Products", "int8_products", "multiply_in_int8"]
+__all__ = ["Int8Products", "int8_note", "int8_products", "multiply_in_int8"]
 
 Int8Products = Literal["plain", "wide", "inexact"]
 """How products of uint8 and int8 come out on a processor.
@@ -138,6 +139,22 @@ def int8_products() -> Int8Products:
     if _is_exact(wide=False):
         return "plain"
     return "wide" if _is_exact(wide=True) else "inexact"
+
+
+def int8_note() -> str:
+    """What a user of an int8 bundle should know of this processor; "" if nothing.
+
+    Exporting needs no onnxruntime: where there is none, nothing can be said.
+    """
+    if find_spec("onnxruntime") is None:
+        return ""
+    return {
+        "plain": "",
+        "wide": "this processor has no VNNI instructions: int8 runs 1.1 to 1.3 times as fast as "
+        "float32 here, with the same numbers as elsewhere (docs/speed.md)",
+        "inexact": "integer products are not exact on this processor: int8 weights are multiplied "
+        "as float32, which saves disk space and no time (docs/speed.md)",
+    }[int8_products()]
 
 
 def _is_exact(*, wide: bool) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clipvet.cli.bundles import app
-from clipvet.detectors.clip import Bundle
+from clipvet.detectors.clip import Bundle, _int8_graph
 from clipvet.detectors.errors import BundleError, ClipvetError, UsageError
 
 CONFIG = {
@@ -105,6 +105,25 @@ def test_options_reach_the_manifest(
     done = export(config, tmp_path / "out", *words)
     assert done.exit_code == 0, done.output
     assert check(Bundle.open(tmp_path / "out").manifest)
+
+
+@pytest.mark.parametrize(
+    ("products", "wanted"),
+    [("plain", None), ("wide", "no VNNI instructions"), ("inexact", "saves disk space")],
+)
+def test_what_int8_brings_on_this_processor_is_said(
+    config: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    products: str,
+    wanted: str | None,
+) -> None:
+    monkeypatch.setattr(_int8_graph, "int8_products", lambda: products)
+    done = export(config, tmp_path / "int8", "--precision", "int8")
+    assert done.exit_code == 0, done.output
+    notes = [line for line in done.stderr.splitlines() if "docs/speed.md" in line]
+    assert [wanted in line for line in notes] == ([True] if wanted else [])
+    assert "docs/speed.md" not in export(config, tmp_path / "fp32").stderr
 
 
 def test_one_source_of_weights_is_needed(config: Path, tmp_path: Path) -> None:

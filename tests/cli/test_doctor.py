@@ -24,6 +24,7 @@ from clipvet.detectors import (
     examine,
     examine_recipe,
 )
+from clipvet.detectors.clip import _int8_graph
 from clipvet.detectors.recipes._probing import shift_holds
 
 RECIPE = Path(__file__).parents[2] / "sample_data" / "recipe"
@@ -89,6 +90,24 @@ def test_openvino_is_tried_where_it_is_installed(
     assert half.value == "OpenVINO bfloat16 works" or "does not multiply" in half.advice
     monkeypatch.setattr(_doctor, "find_spec", lambda _name: None)
     assert not [finding for finding in examine(host) if finding.name.startswith("openvino")]
+
+
+@pytest.mark.parametrize(
+    ("products", "state", "value"),
+    [
+        ("plain", "ok", "instructions of their own"),
+        ("wide", "note", "widened to 16 bits"),
+        ("inexact", "note", "not used"),
+    ],
+)
+def test_what_int8_brings_is_said(
+    monkeypatch: pytest.MonkeyPatch, products: str, state: str, value: str
+) -> None:
+    monkeypatch.setattr(_int8_graph, "int8_products", lambda: products)
+    finding = _doctor._integer_products()
+    assert finding.state == state
+    assert value in finding.value
+    assert ("docs/speed.md" in finding.advice) == (state == "note")
 
 
 @pytest.mark.parametrize(

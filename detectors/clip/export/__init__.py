@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clipvet.detectors.clip._int8_graph import int8_note
 from clipvet.detectors.clip._manifest import Source
 from clipvet.detectors.clip.export._checkpoint import read_checkpoint
 from clipvet.detectors.clip.export._config import ClipConfig, parse_config
@@ -39,6 +40,7 @@ __all__ = [
     "closed_tokenizer",
     "fetch",
     "find_weights",
+    "int8_note",
     "interpolate_positions",
     "load_model",
     "parameter_shapes",
