@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,13 @@ Detect = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_configure() -> None:
-    """Give each of several workers cores of its own: spinning threads of others would slow it."""
+    """Make a run in the background like one in the foreground, and give each worker its cores.
+
+    A shell starts what it puts into the background with SIGINT ignored, and so would the commands
+    be that tests interrupt. Threads of other workers that spin would slow one on shared cores.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER")
     if worker is not None:
         count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])

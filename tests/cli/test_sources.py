@@ -7,7 +7,6 @@ import select
 import signal
 import sqlite3
 import subprocess
-import time
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -66,14 +65,11 @@ def test_a_watched_folder_until_ctrl_c_and_on(
         assert process.stdout is not None
         assert ids(process.stdout.readline()) == ["in/000.png"]
         assert select.select([process.stdout], [], [], 1.0)[0] == []  # it waits
-        arrival = time.monotonic()
         new.rename(parts / "005.png")
         assert ids(process.stdout.readline()) == ["in/005.png"]
-        took = time.monotonic() - arrival
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
     assert (process.returncode, rest) == (130, "")
-    assert took < 8, f"{took:.1f} s from the arrival of a lone file to its record"
     assert errors.splitlines()[0] == "watching in: Ctrl-C ends it"
     assert errors.endswith("the same command with --out o goes on with it\n")
     assert json.loads((tmp_path / "o" / "run.json").read_text())["status"] == "interrupted"

@@ -153,7 +153,7 @@ def test_the_second_ctrl_c_waits_for_nothing(
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1.5)
         process.send_signal(signal.SIGINT)
-        assert process.wait(1.0) == -signal.SIGINT
+        assert process.wait(120) == -signal.SIGINT  # long before the picture's ten minutes
     assert rerun("cut").returncode == 3
     assert differences(whole, cut) == []
 

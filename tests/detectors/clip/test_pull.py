@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -216,10 +215,8 @@ def test_a_new_revision_of_the_same_files_is_no_change(
 
 
 def test_offline(pull: Pull, hub: Hub, tmp_path: Path) -> None:
-    start = time.monotonic()
     told = one_line(pull("pull", f"hf-hub:{REPOSITORY}", "--offline"))
     assert f"{REPOSITORY} is not in the local cache and --offline forbids" in told
-    assert time.monotonic() - start < 30
     assert hub.requests == []
     assert not (tmp_path / "bundles").exists()
     # What an earlier pull left is used.
@@ -242,10 +239,9 @@ def test_a_hub_that_is_down_is_one_line_at_once(pull: Pull, hub: Hub, how: str) 
         environment["HF_ENDPOINT"] = "http://127.0.0.1:9"  # the discard port: nobody listens
     else:
         hub.failing = True
-    start = time.monotonic()
     told = one_line(pull("pull", f"hf-hub:{REPOSITORY}", **environment))
     assert "cannot reach http://127.0.0.1" in told
-    assert time.monotonic() - start < 30
+    assert len(hub.requests) <= 2, hub.requests  # it is not tried again and again
 
 
 def test_repositories_that_are_not_there_or_something_else(pull: Pull, hub: Hub) -> None:

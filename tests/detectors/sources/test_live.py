@@ -153,11 +153,9 @@ def test_numbers_go_on_and_are_never_given_twice(serve: Serve) -> None:
 
 @pytest.mark.parametrize("name", ["camera:97", "rtsp://127.0.0.1:1/none"])
 def test_what_is_not_there_ends_and_says_so(name: str) -> None:
-    start = time.monotonic()
     live = Live(name=name, reconnect=1, first_wait=0.01)
     assert frames(live) == []
     assert "cannot be opened: check that it is there and not in use" in live.problems[0]
-    assert time.monotonic() - start < 30
 
 
 def test_what_is_live() -> None:

@@ -127,9 +127,9 @@ def test_many_images_take_seconds_and_little_memory() -> None:
         for number, row in enumerate(rows):
             yield {"fingerprint": f"{number:016x}", "hash": row.tobytes().hex()}
 
-    start = time.perf_counter()
+    start = time.process_time()
     groups = found(store())
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 60  # all pairs would take many minutes
     assert len(groups) == 500
     assert all(len(group.members) == 2 for group in groups)
     tracemalloc.start()
