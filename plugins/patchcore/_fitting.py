@@ -1,0 +1,129 @@
+"""From a stream of good images to a memory, in one pass; goes on from an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipvet.detectors import Batch, BundleIdentity, DetectorError, unit_rows
+from clipvet.plugins.patchcore._coreset import Coreset
+from clipvet.plugins.patchcore._memory import ID, Bank, Memory
+from clipvet.plugins.patchcore._options import PatchCoreOptions
+from clipvet.plugins.patchcore._patches import Space
+from clipvet.plugins.patchcore._search import Distance
+
+__all__ = ["learn", "typical_distance"]
+
+_SAMPLE: Final = 2048
+"""Patches whose distance to other images makes the unit of a space."""
+
+_APART: Final = 1 / 8
+"""With one image alone, its patches are compared with those at least this share of its side away:
+nearer ones overlap."""
+
+
+def learn(
+    batches: Iterable[Batch],
+    spaces: Iterable[Space],
+    options: PatchCoreOptions,
+    *,
+    bundle: BundleIdentity,
+    earlier: Memory | None = None,
+) -> Memory:
+    """Remember the patches of good images.
+
+    Args:
+        batches: of views; a view 0 begins an image.
+        spaces: of the options.
+        options: of the detector.
+        bundle: whose features they are.
+        earlier: a memory that the new images are added to.
+
+    Raises:
+        DetectorError: there is no good image.
+    """
+    spaces = tuple(spaces)
+    first = 0 if earlier is None else earlier.images
+    coresets = {space.name: _coreset(space.name, options, earlier) for space in spaces}
+    views: dict[str, tuple[NDArray[np.float32], tuple[int, int]]] = {}  # the last one of each space
+    images = first
+    for batch in batches:
+        for index, view in enumerate(batch.views):
+            images += view.index == 0
+            for space in spaces:
+                vectors, grid = views[space.name] = space.patches(batch.features, index)
+                coresets[space.name].offer(vectors, images - 1)
+    if images == first:
+        raise DetectorError(f"{ID}: there is no good image to learn from: give at least one")
+    banks = {}
+    for name, coreset in coresets.items():
+        vectors, owners = coreset.choose()
+        if images > 1:
+            queries, theirs = coreset.sample(_SAMPLE)
+            unit = typical_distance(
+                queries, vectors, options.distance, theirs[:, None] != owners
+            )
+        else:
+            queries, grid = views[name]
+            unit = typical_distance(queries, queries, options.distance, _apart(grid))
+        if earlier is not None:
+            unit = (first * earlier.banks[name].unit + (images - first) * unit) / images
+        banks[name] = Bank(vectors=vectors, owners=owners, seen=coreset.seen, unit=unit)
+    return Memory.of(banks, bundle=bundle, options=options, images=images)
+
+
+def typical_distance(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    distance: Distance,
+    comparable: NDArray[np.bool_],
+) -> float:
+    """Mean distance of some patches to the nearest one that they may be compared with.
+
+    Args:
+        queries: [n, D].
+        vectors: [R, D].
+        distance: of both.
+        comparable: [n, R]; a query without any takes no part.
+
+    Returns:
+        a number above 0; 1 where all that is compared is equal.
+    """
+    if distance == "cosine":
+        queries, vectors = (unit_rows(x).astype(np.float32) for x in (queries, vectors))
+    centre = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    queries, vectors = queries - centre, vectors - centre
+    squared = -2 * (queries @ vectors.T)
+    squared += (queries**2).sum(axis=1)[:, None]
+    squared += (vectors**2).sum(axis=1)
+    squared[~comparable] = np.inf
+    nearest = squared.min(axis=1)
+    nearest = nearest[np.isfinite(nearest)].clip(min=0).astype(np.float64)
+    mean = float((np.sqrt(nearest) if distance == "l2" else nearest / 2).mean())
+    return mean if mean > 0 else 1.0
+
+
+def _coreset(name: str, options: PatchCoreOptions, earlier: Memory | None) -> Coreset:
+    if earlier is None:
+        return Coreset(options.coreset, options.max_patches)
+    bank = earlier.banks[name]
+    return Coreset(
+        options.coreset,
+        options.max_patches,
+        seen=bank.seen,
+        kept=bank.vectors,
+        owners=bank.owners,
+    )
+
+
+def _apart(grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a grid are far enough from each other: [n, n], n = rows x columns."""
+    rows, columns = (np.arange(side) for side in grid)
+    down = np.abs(rows[:, None] - rows) >= max(1, _APART * grid[0])
+    across = np.abs(columns[:, None] - columns) >= max(1, _APART * grid[1])
+    far = down[:, None, :, None] | across[None, :, None, :]
+    cells = grid[0] * grid[1]
+    return far.reshape(cells, cells)
