@@ -46,9 +46,7 @@ class PatchCore(Detector):
     def __init__(self, options: PatchCoreOptions | None = None) -> None:
         super().__init__(options)
         self.memory_: Memory | None = None
-        self.spaces = tuple(
-            Space(name, self.options.neighbourhood) for name in self.options.spaces
-        )
+        self.spaces = tuple(Space(name, self.options.neighbourhood) for name in self.options.spaces)
         self.needs = frozenset(name for space in self.spaces for name in space.features)
 
     @property
@@ -110,13 +108,9 @@ class PatchCore(Detector):
             distances, nearest = bank.nearest(patches)
             maps.append(distances.reshape(grid))
             if options.image_score == "reweighted":
-                peaks.append(
-                    reweighted(patches, distances, nearest, bank, options.num_neighbours)
-                )
+                peaks.append(reweighted(patches, distances, nearest, bank, options.num_neighbours))
             # One space needs no unit: its distances are the paper's.
-            factors.append(
-                share / memory.banks[space.name].unit if len(self.spaces) > 1 else 1.0
-            )
+            factors.append(share / memory.banks[space.name].unit if len(self.spaces) > 1 else 1.0)
         heatmap = fuse(maps, factors)
         if options.image_score == "reweighted":
             value = sum(factor * peak for factor, peak in zip(factors, peaks, strict=True))

@@ -63,9 +63,7 @@ def learn(
         vectors, owners = coreset.choose()
         if images > 1:
             queries, theirs = coreset.sample(_SAMPLE)
-            unit = typical_distance(
-                queries, vectors, options.distance, theirs[:, None] != owners
-            )
+            unit = typical_distance(queries, vectors, options.distance, theirs[:, None] != owners)
         else:
             queries, grid = views[name]
             unit = typical_distance(queries, queries, options.distance, _apart(grid))

@@ -13,7 +13,6 @@ from clipvet.plugins.patchcore._search import Distance
 __all__ = ["PatchCoreOptions"]
 
 
-
 # What the paper uses, where this detector's default differs or could; the rest is no part of the
 # paper's method. The paper's own features are those of a network that no CLIP bundle has.
 _PAPER: Final[dict[str, Any]] = {
@@ -30,7 +29,7 @@ class PatchCoreOptions(DetectorOptions):
 
     spaces: tuple[str, ...] = Field(
         default=("hidden_2+hidden_3",),
-        description='feature spaces, one memory each: features with a value for each patch, joined '
+        description="feature spaces, one memory each: features with a value for each patch, joined "
         'by "+" on the finest grid among them; distances in several spaces are averaged, each in '
         "units of its mean distance between good images",
     )

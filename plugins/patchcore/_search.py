@@ -128,6 +128,8 @@ class VectorBank:
 
 def _first_of_equal(points: Floats) -> NDArray[np.intp]:
     """Rows of [R, D] without those that are equal to an earlier one, ascending."""
-    whole = np.ascontiguousarray(points).view(np.dtype((np.void, points.itemsize * points.shape[1])))
+    whole = np.ascontiguousarray(points).view(
+        np.dtype((np.void, points.itemsize * points.shape[1]))
+    )
     first: NDArray[np.intp] = np.sort(np.unique(whole.ravel(), return_index=True)[1])
     return first

@@ -64,7 +64,7 @@ def main() -> None:
     start = int(((embedding - embedding.mean(0)) ** 2).sum(1).argmin())
     sampler = KCenterGreedy(embedding=embedding, sampling_ratio=SHARE)
     sampler.model = NoProjection()
-    with mock.patch.object(torch, "randint", lambda **_: torch.tensor([start])):
+    with mock.patch.object(torch, "randint", return_value=torch.tensor([start])):
         chosen = sampler.select_coreset_idxs()
     model.embedding_store.clear()
     model.memory_bank = embedding[chosen]

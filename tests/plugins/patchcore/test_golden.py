@@ -52,7 +52,9 @@ def test_distances(golden: Any) -> None:
 
 
 @pytest.mark.parametrize("neighbours", [1, 3, 9, 100])
-def test_from_features_to_scores(golden: Any, fitted: Any, make_batch: Any, neighbours: int) -> None:
+def test_from_features_to_scores(
+    golden: Any, fitted: Any, make_batch: Any, neighbours: int
+) -> None:
     detector = fitted(num_neighbours=neighbours)
     results = [scores[0] for scores in detector.score(make_batch(range(6)))]
     expected = golden[f"score_{neighbours}"]
