@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.clip import Device
@@ -25,7 +26,12 @@ from clipvet.detectors.recipes._calibration import (
 from clipvet.detectors.recipes._combination import Combination, check_weights
 from clipvet.detectors.recipes._grouping import GroupBy, KnownImage
 
-__all__ = ["FitConfig", "FitPlan"]
+__all__ = ["FIT_DETECTORS", "FIT_GATES", "FitConfig", "FitPlan"]
+
+FIT_DETECTORS: Final = ("patchcore", "quality")
+"""What a fit takes where no detector is named."""
+FIT_GATES: Final = ("quality",)
+"""Those of them that abstain: a broken picture says nothing about the part."""
 
 MOST_SHOTS = 16
 

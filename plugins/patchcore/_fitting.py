@@ -24,6 +24,9 @@ _APART: Final = 1 / 8
 """With one image alone, its patches are compared with those at least this share of its side away:
 nearer ones overlap."""
 
+_ROUNDING: Final = 1e-6
+"""Squared distances below this share of the squared lengths are rounding, not distances."""
+
 
 def learn(
     batches: Iterable[Batch],
@@ -97,11 +100,12 @@ def typical_distance(
     squared = -2 * (queries @ vectors.T)
     squared += (queries**2).sum(axis=1)[:, None]
     squared += (vectors**2).sum(axis=1)
+    rounding = _ROUNDING * (queries**2).sum(axis=1).mean()
     squared[~comparable] = np.inf
-    nearest = squared.min(axis=1)
-    nearest = nearest[np.isfinite(nearest)].clip(min=0).astype(np.float64)
-    mean = float((np.sqrt(nearest) if distance == "l2" else nearest / 2).mean())
-    return mean if mean > 0 else 1.0
+    nearest = squared.min(axis=1).astype(np.float64)
+    nearest = np.where(nearest > rounding, nearest, 0.0)[np.isfinite(nearest)]
+    total = float((np.sqrt(nearest) if distance == "l2" else nearest / 2).sum())
+    return total / len(nearest) if total > 0 else 1.0
 
 
 def _coreset(name: str, options: PatchCoreOptions, earlier: Memory | None) -> Coreset:
