@@ -28,7 +28,7 @@ from clipvet.cli._bundle_options import (
 from clipvet.cli._text import say
 
 if TYPE_CHECKING:
-    from clipvet.detectors.clip import Bundle
+    from clipvet.detectors.clip import Bundle, Manifest
     from clipvet.detectors.clip.export import Offer, WeightsFile
 
 __all__ = ["app"]
@@ -71,7 +71,7 @@ def show(name: BundleName, as_json: AsJson = False) -> None:
     bundle = _find(name)
     manifest = bundle.manifest
     if as_json:
-        typer.echo(manifest.model_dump_json(by_alias=True, indent=1))
+        typer.echo(manifest.to_json(), nl=False)
         return
     source, vision, pre = manifest.source, manifest.vision, manifest.preprocessing
     rows = {
@@ -85,6 +85,7 @@ def show(name: BundleName, as_json: AsJson = False) -> None:
         f"{source.native_resize or 'not stated'}",
         "towers": f"width {vision.width}, {vision.layers} blocks; text {manifest.text.width}, "
         f"{manifest.text.layers} blocks; joint space {manifest.embed_dim}",
+        "trunk": _trunk(manifest),
         "numbers": f"{manifest.activation}, {manifest.precision}, logit scale "
         f"{manifest.logit_scale:.4g}, positions {vision.position_interpolation}",
         "words": f"{manifest.text.vocabulary} vocabulary, {manifest.text.context_length} tokens",
@@ -94,7 +95,8 @@ def show(name: BundleName, as_json: AsJson = False) -> None:
     }
     say(manifest.name)
     for key, value in rows.items():
-        say(f"  {key:<9} {value}")
+        if value:
+            say(f"  {key:<9} {value}")
 
 
 @app.command()
@@ -242,6 +244,16 @@ def _finish(bundle: Bundle, notes: tuple[str, ...]) -> None:
     for note in notes:
         say(f"note: {note}", err=True)
     say(f"{bundle.folder}: {_about(bundle)}")
+
+
+def _trunk(manifest: Manifest) -> str:
+    """Source, licence and grids of a convolutional trunk in words; empty where there is none."""
+    trunk = manifest.trunk
+    if trunk is None:
+        return ""
+    grids = (f"{name} {' x '.join(map(str, trunk.grid(name)))}" for name in sorted(trunk.strides))
+    source = f"{trunk.source.model} ({trunk.source.weights}, {trunk.licence})"
+    return f"{source}, {trunk.input_size} pixels; cells: {', '.join(grids)}"
 
 
 def _about(bundle: Bundle) -> str:

@@ -29,8 +29,8 @@ __all__ = ["export_run", "load_state", "main", "write_mini"]
 
 _LICENCE = "Apache-2.0"
 _DESCRIPTION = (
-    "mini: a small CLIP trained from nothing but rendered parts and surfaces. Made for inspecting "
-    "parts against good references; it knows no photographs of everyday scenes, and few words."
+    "mini: a small CLIP trained only on rendered parts and surfaces. Made for inspecting parts "
+    "against good references; it cannot name everyday things, and knows few words."
 )
 
 

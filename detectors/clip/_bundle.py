@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from clipvet.detectors._features import FEATURES
 from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.clip._gate import GATE_FILE, DomainGate
 from clipvet.detectors.clip._graph_check import read_graph
 from clipvet.detectors.clip._manifest import FileFacts, Manifest
 from clipvet.detectors.clip._verified import FileState, verified_state
 from clipvet.detectors.clip._windows import window_indices
-from clipvet.detectors.errors import BundleError
+from clipvet.detectors.errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     import onnx
@@ -44,6 +45,8 @@ class BundleInfo:
         preprocessing_sha256: hash of the preprocessing settings.
         resize: how a view becomes square, see :class:`Preprocessing`.
         licence, description: of the weights, in words.
+        trunk_grids: feature of a convolutional trunk -> its cells (rows, columns); empty where
+            the bundle has no trunk.
     """
 
     id: str
@@ -59,6 +62,19 @@ class BundleInfo:
     resize: str
     licence: str
     description: str
+    trunk_grids: Mapping[str, tuple[int, int]] = field(default_factory=dict, hash=False)
+
+    def feature_grid(self, name: str) -> tuple[int, int]:
+        """Cells (rows, columns) of a feature, in row-major order.
+
+        Where ``FEATURES[name].tokens`` is ``class+grid``, the class token stands before them.
+
+        Raises:
+            UsageError: the feature has no grid.
+        """
+        if FEATURES[name].tokens not in {"grid", "class+grid"}:
+            raise UsageError(f"feature {name} has no grid")
+        return self.trunk_grids.get(name, self.grid)
 
     def window_indices(self, side: int) -> NDArray[np.int64]:
         """Patches of each window behind ``win<side>_embed``: int64 [n, side * side]."""
@@ -194,7 +210,7 @@ class Bundle:
     @cached_property
     def info(self) -> BundleInfo:
         """The facts for detectors and records."""
-        manifest = self.manifest
+        manifest, trunk = self.manifest, self.manifest.trunk
         return BundleInfo(
             id=manifest.name,
             sha256=sha256_of(self.folder / "manifest.json"),
@@ -209,6 +225,7 @@ class Bundle:
             resize=manifest.preprocessing.resize,
             licence=manifest.licence,
             description=manifest.description,
+            trunk_grids={name: trunk.grid(name) for name in trunk.strides} if trunk else {},
         )
 
     def _checked(self, name: str, facts: FileFacts, home: Path) -> FileState:

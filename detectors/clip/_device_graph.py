@@ -17,10 +17,10 @@ __all__ = ["device_graph"]
 
 # Operators that compute in the type of their inputs; with another one a graph stays as it is.
 _ANY_FLOAT = {
-    "Add", "Concat", "Conv", "Div", "Expand", "Gather", "Gelu", "Identity",
+    "Add", "Clip", "Concat", "Conv", "Div", "Expand", "Gather", "Gelu", "Identity",
     "LayerNormalization", "MatMul", "Mul", "MultiHeadAttention", "QuickGelu", "Reshape",
-    "Shape", "Sigmoid", "SkipLayerNormalization", "Slice", "Softmax", "Split", "Squeeze", "Sub",
-    "Sum", "Transpose",
+    "Resize", "Shape", "Sigmoid", "SkipLayerNormalization", "Slice", "Softmax", "Split", "Squeeze",
+    "Sub", "Sum", "Transpose",
 }  # fmt: skip
 
 

@@ -25,9 +25,9 @@ __all__ = ["read_graph"]
 _MOST_BYTES: Final = 64 << 20  # the largest graphs of ViT-L/14 have 0.4 MB
 
 _OPERATORS: Final = frozenset(
-    """Add ArgMax Cast Concat Conv DequantizeLinear Expand Gather GatherND Gelu Identity
-    LayerNormalization MatMul Mul Reshape Shape Sigmoid Slice Softmax Split Squeeze Sum Transpose
-    Unsqueeze Where""".split()  # noqa: SIM905
+    """Add ArgMax Cast Clip Concat Conv DequantizeLinear Expand Gather GatherND Gelu Identity
+    LayerNormalization MatMul Mul Reshape Resize Shape Sigmoid Slice Softmax Split Squeeze Sum
+    Transpose Unsqueeze Where""".split()  # noqa: SIM905
 )
 
 # Message -> the fields that may be set. What is missing: functions, training graphs, sparse and

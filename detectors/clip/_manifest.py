@@ -5,14 +5,29 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from clipvet.detectors._parsing import first_complaint, parse_json, read_small
 from clipvet.detectors.errors import BundleError
 
-__all__ = ["FileFacts", "Manifest", "Preprocessing", "Source", "TextFacts", "VisionFacts"]
+__all__ = [
+    "FileFacts",
+    "Manifest",
+    "Preprocessing",
+    "Source",
+    "TextFacts",
+    "TrunkFacts",
+    "VisionFacts",
+]
 
 MANIFEST_SCHEMA = "clipvet.bundle/1"
 
@@ -96,6 +111,28 @@ class Source(_Frozen):
     native_resize: str | None = None
 
 
+class TrunkFacts(_Frozen):
+    """A convolutional trunk beside the ViT, in the same graph and fed by the same pixels.
+
+    Attributes:
+        source: where its weights come from.
+        licence: of its weights, as their source states it.
+        input_size: side in pixels to which the graph enlarges the square input.
+        strides: feature -> pixels of that input from one cell to the next; a feature has
+            ``(input_size / stride) ** 2`` cells.
+    """
+
+    source: Source
+    licence: str
+    input_size: Size
+    strides: dict[str, Size]
+
+    def grid(self, feature: str) -> tuple[int, int]:
+        """Cells (rows, columns) of one of its features."""
+        side = self.input_size // self.strides[feature]
+        return side, side
+
+
 class FileFacts(_Frozen):
     """Size and hash of one file of the bundle."""
 
@@ -107,7 +144,8 @@ class Manifest(_Frozen):
     """The content of ``manifest.json``.
 
     ``options`` names, for each detector, options that suit this bundle better than the published
-    ones; they hold where a run says nothing else.
+    ones; they hold where a run says nothing else. ``trunk`` is None where there is nothing but a
+    ViT.
     """
 
     schema_: Literal["clipvet.bundle/1"] = Field(alias="schema", default="clipvet.bundle/1")
@@ -120,6 +158,7 @@ class Manifest(_Frozen):
     precision: Literal["fp32", "fp16", "int8"]
     logit_scale: float
     vision: VisionFacts
+    trunk: TrunkFacts | None = None
     text: TextFacts
     preprocessing: Preprocessing
     features: dict[str, tuple[Size, ...]]
@@ -143,6 +182,15 @@ class Manifest(_Frozen):
         if "tokenizer.json" not in files:
             raise ValueError("there is no tokenizer.json")
         return files
+
+    @model_validator(mode="after")
+    def _trunk_fits_features(self) -> Self:
+        if self.trunk is not None:
+            for name in self.trunk.strides:
+                cells = math.prod(self.trunk.grid(name))
+                if self.features.get(name, ())[:1] != (cells,):
+                    raise ValueError(f"its trunk has {cells} cells of {name}, its features differ")
+        return self
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -168,7 +216,12 @@ class Manifest(_Frozen):
             why = first_complaint(error, "its text")
             raise BundleError(f"{path} is not a {MANIFEST_SCHEMA} manifest: {why}") from None
 
+    def to_json(self) -> str:
+        """The content of ``manifest.json``."""
+        # A manifest without a trunk is the same bytes as before there were trunks.
+        without = None if self.trunk is not None else {"trunk"}
+        return self.model_dump_json(by_alias=True, indent=1, exclude=without) + "\n"
+
     def write(self, folder: Path) -> None:
         """Write ``manifest.json``, the last file of a new bundle."""
-        text = self.model_dump_json(by_alias=True, indent=1)
-        (folder / "manifest.json").write_text(text + "\n", "utf-8")
+        (folder / "manifest.json").write_text(self.to_json(), "utf-8")

@@ -76,7 +76,9 @@ def bundle_facts(info: BundleInfo) -> dict[str, Any]:
 def bundle_from(facts: Mapping[str, Any]) -> BundleInfo:
     """The other way round."""
     known = {field.name: facts[field.name] for field in fields(BundleInfo)}
+    grids = {name: tuple(grid) for name, grid in known["trunk_grids"].items()}
     known |= {"grid": tuple(known["grid"]), "features": frozenset(known["features"])}
+    known["trunk_grids"] = grids
     return BundleInfo(**known)
 
 

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clipvet.detectors._closing import Closing
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import FEATURES, VIT_FEATURES
 from clipvet.detectors.clip import BundleInfo, DomainGate, Placement
 
 __all__ = ["FAKE_BUNDLE", "FakeRuntime"]
 
 GRID, CELL = 6, 8
+# Of the made-up trunk: feature -> cells along a side, channels.
+TRUNK = {"trunk_8": (12, 20), "trunk_16": (6, 28)}
 
 FAKE_BUNDLE = BundleInfo(
     id="fake",
@@ -35,6 +37,7 @@ FAKE_BUNDLE = BundleInfo(
     resize="squash",
     licence="none: there are no weights",
     description="fixed random projections of patch pixels, for tests of detectors",
+    trunk_grids={name: (side, side) for name, (side, _channels) in TRUNK.items()},
 )
 
 
@@ -52,7 +55,8 @@ class FakeRuntime(Closing):
         device, batch_size, threads: as for the real one; nothing depends on them.
 
     Attributes:
-        info: facts of a made-up bundle: 6x6 patches of 8 pixels, E = 32, W = 48.
+        info: facts of a made-up bundle: 6x6 patches of 8 pixels, E = 32, W = 48; a trunk of
+            12x12 cells with 20 channels and of 6x6 with 28.
         encoder_calls: views encoded so far.
         gate: none, until a test sets one.
     """
@@ -120,16 +124,26 @@ def _features(view: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     side = FAKE_BUNDLE.image_size
     small = Image.fromarray(view).resize((side, side), Image.Resampling.BILINEAR)
     pixels = np.asarray(small, dtype=np.float64) / 255.0
-    cells = pixels.reshape(GRID, CELL, GRID, CELL, 3).swapaxes(1, 2).reshape(GRID * GRID, -1)
+    cells = _cells(pixels, GRID)
     patches = np.tanh(cells @ _matrix("pixels", cells.shape[1], FAKE_BUNDLE.vision_width) + 0.1)
     tokens = np.concatenate([np.tanh(2.0 * patches.mean(axis=0, keepdims=True)), patches])
-    features = {name: _tokens(name, tokens) for name in FEATURES}
+    features = {name: _tokens(name, tokens) for name in VIT_FEATURES}
+    for name, (along, channels) in TRUNK.items():
+        cells = _cells(pixels, along)
+        features[name] = np.tanh(cells @ _matrix(name, cells.shape[1], channels) + 0.1)
     features["cls_raw"], features["cls_embed"] = tokens[0], _projected(tokens[0])
     features["patch_tokens"], features["patch_embed"] = patches, _projected(patches)
     for window in (2, 3):
         indices = FAKE_BUNDLE.window_indices(window)
         features[f"win{window}_embed"] = _projected(patches[indices].mean(axis=1))
     return {name: value.astype(np.float32) for name, value in features.items()}
+
+
+def _cells(pixels: NDArray[np.float64], along: int) -> NDArray[np.float64]:
+    """Pixels [S, S, 3] of the cells of a grid: [along * along, 3 (S / along)^2]."""
+    side = len(pixels) // along
+    cells = pixels.reshape(along, side, along, side, 3).swapaxes(1, 2)
+    return cells.reshape(along * along, -1)
 
 
 def _tokens(name: str, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -176,5 +190,7 @@ def _shape(name: str) -> tuple[int, ...]:
         "N": patches,
         "1+N": 1 + patches,
         **windows,
+        **{f"N{name.removeprefix('trunk_')}": side**2 for name, (side, _channels) in TRUNK.items()},
+        **{f"C{name.removeprefix('trunk_')}": channels for name, (_, channels) in TRUNK.items()},
     }
     return tuple(sizes[symbol] for symbol in FEATURES[name].shape[1:])

@@ -45,6 +45,7 @@ from clipvet.detectors.testing import (
 from clipvet.detectors.testing._capability_checks import _begins_like_a_pickle
 
 SIZES = {"V": 3, "W": 48, "E": 32, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
+SIZES |= {"N8": 144, "C8": 20, "N16": 36, "C16": 28}
 
 
 def test_a_safetensors_file_is_no_pickle_however_long_its_header(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime, _window_scan
 from clipvet.detectors.clip._cpu_graph import cpu_graph, read_rows_model
 from clipvet.detectors.clip._pruning import pruned_graph
@@ -19,7 +19,7 @@ from clipvet.detectors.clip.export import RandomWeights, load_model
 
 WINDOWS = ["cls_embed", "win2_embed", "win3_embed", "hidden_4"]
 NEEDS = (["cls_embed"], ["cls_raw"], ["cls_embed", "cls_raw"], ["cls_embed", "win2_embed"],
-         WINDOWS, ["local_embed"], sorted(FEATURES))  # fmt: skip
+         WINDOWS, ["local_embed"], sorted(VIT_FEATURES))  # fmt: skip
 
 
 def run(graph: bytes, folder: Path, views: int = 3) -> list[NDArray[Any]]:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.detectors.clip._cuda import UNWANTED, BoundSession
 from clipvet.detectors.clip._device_graph import device_graph
@@ -53,9 +53,9 @@ def test_every_feature_in_float32(
     bundles: Callable[..., Bundle], images: Views, quick_gelu: bool, fuse: bool
 ) -> None:
     bundle = bundles(quick_gelu=quick_gelu)
-    with Runtime(bundle, needs=FEATURES, device="cpu", batch_size=ROWS) as runtime:
+    with Runtime(bundle, needs=VIT_FEATURES, device="cpu", batch_size=ROWS) as runtime:
         wanted = runtime.encode_views(images)
-    got = run(bundle, made_over(bundle, list(FEATURES), fuse=fuse), images)
+    got = run(bundle, made_over(bundle, list(VIT_FEATURES), fuse=fuse), images)
     assert set(got) == set(wanted)
     for name, values in wanted.items():
         near = 5e-6 * np.abs(values).max()
@@ -76,11 +76,11 @@ def test_halves_stay_near_float32(
     bundles: Callable[..., Bundle], images: Views, fuse: bool
 ) -> None:
     bundle = bundles(precision="fp16")
-    model = made_over(bundle, list(FEATURES), fuse=fuse)
+    model = made_over(bundle, list(VIT_FEATURES), fuse=fuse)
     casts = [node for node in model.graph.node if node.op_type == "Cast"]
     # One of the pixels, one to halves, one for each output: no weight is cast up.
-    assert len(casts) == 2 + len(FEATURES)
-    with Runtime(bundle, needs=FEATURES, device="cpu", batch_size=ROWS) as runtime:
+    assert len(casts) == 2 + len(VIT_FEATURES)
+    with Runtime(bundle, needs=VIT_FEATURES, device="cpu", batch_size=ROWS) as runtime:
         wanted = runtime.encode_views(images)
     got = run(bundle, model, images)
     for name, values in wanted.items():
@@ -135,7 +135,7 @@ def test_masked_attention_is_left_alone(gelu: Bundle) -> None:
 def test_no_node_computes_shapes(gelu: Bundle, fuse: bool) -> None:
     # They would run on the CPU, and a CUDA graph could not be captured around a copy.
     inner: Any = inference_session(
-        made_over(gelu, list(FEATURES), fuse=fuse).SerializeToString(),
+        made_over(gelu, list(VIT_FEATURES), fuse=fuse).SerializeToString(),
         session_options(gelu.folder, 2),
         ["CPUExecutionProvider"],
     )

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.detectors.clip.export import LoadedModel, RandomWeights, load_model
 from tests.detectors.clip.reference import reference_features
@@ -69,14 +69,14 @@ def compare(loaded: LoadedModel, torch_model: Any, folder: Path, *, half: bool) 
     tokens = open_clip.tokenizer.SimpleTokenizer(context_length=context)(PROMPTS)
 
     bundle = loaded.export(folder / "fp32")
-    features, text = encode(bundle, view, list(FEATURES))
+    features, text = encode(bundle, view, list(VIT_FEATURES))
     pixels = torch.from_numpy(preprocessed(view, bundle))
     with torch.inference_mode():
         image_ref = torch_model.encode_image(pixels).numpy()
         text_ref = torch_model.encode_text(tokens).numpy()
         start = bundle.manifest.vision.vv_start
         named = reference_features(loaded.config, state, pixels, start)
-    assert set(named) == set(features) == set(FEATURES)
+    assert set(named) == set(features) == set(VIT_FEATURES)
     differences = [(relative(features[n], value.numpy()), n) for n, value in named.items()]
     parameters = sum(value.size for value in loaded.state.values())
     ratio = (bundle.folder / "weights.bin").stat().st_size / (4 * parameters)
@@ -147,8 +147,8 @@ def test_a_shallow_model_offers_only_what_it_has(tmp_path: Path) -> None:
     vision = {**SMALL["vision_cfg"], "layers": 2, "image_size": 28}  # type: ignore[dict-item]
     loaded = load_model("s", RandomWeights(seed=3), config={**SMALL, "vision_cfg": vision})
     bundle = loaded.export(tmp_path / "s")
-    staged = {name for name in FEATURES if name.startswith(("hidden", "mid", "vv_stage"))}
-    assert bundle.info.features == set(FEATURES) - staged - {"win3_embed"}
+    staged = {name for name in VIT_FEATURES if name.startswith(("hidden", "mid", "vv_stage"))}
+    assert bundle.info.features == set(VIT_FEATURES) - staged - {"win3_embed"}
     view = np.zeros((28, 28, 3), np.uint8)
     features, _text = encode(bundle, view, sorted(bundle.info.features))
     assert all(np.isfinite(values).all() for values in features.values())

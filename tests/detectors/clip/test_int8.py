@@ -11,7 +11,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime, _int8_graph
 from clipvet.detectors.clip._cpu_graph import cpu_graph
 from clipvet.detectors.clip._pruning import pruned_graph
@@ -116,7 +116,7 @@ def test_every_feature_comes_out(tmp_path: Path, views: Any) -> None:
     }  # fmt: skip
     loaded = load_model("s", RandomWeights(seed=3), config=config, activation="quickgelu")
     bundle = loaded.export(tmp_path / "s", precision="int8")
-    with Runtime(bundle, needs=FEATURES) as runtime:
+    with Runtime(bundle, needs=VIT_FEATURES) as runtime:
         assert all(np.isfinite(v).all() for v in runtime.encode_views(views).values())
 
 

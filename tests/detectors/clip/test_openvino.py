@@ -15,7 +15,6 @@ import pytest
 from numpy.typing import NDArray
 
 from clipvet.detectors import Host
-from clipvet.detectors._features import FEATURES
 from clipvet.detectors.clip import Bundle, Device, PixelBatch, Runtime, find_bundle, open_session
 from clipvet.detectors.clip import _openvino as ours
 from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUnavailable
@@ -47,7 +46,7 @@ def views() -> Views:
 
 
 def features(bundle: Bundle, views: Views, device: Device, **settings: Any) -> Mapping[str, Any]:
-    with Runtime(bundle, needs=FEATURES, device=device, **settings) as runtime:
+    with Runtime(bundle, needs=bundle.info.features, device=device, **settings) as runtime:
         return runtime.encode_views(views)
 
 

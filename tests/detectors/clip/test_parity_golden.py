@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime, open_session
 from clipvet.detectors.clip.export import interpolate_positions, random_parameters
 from tests.tiny import tiny_config, tiny_state
@@ -251,7 +251,7 @@ def test_projected_features_are_ln_post_and_projection(
         x = x * state["visual.ln_post.weight"] + state["visual.ln_post.bias"]
         return np.asarray(x @ state["visual.proj"].astype(np.float64))
 
-    f = encode(gelu, images, *FEATURES)
+    f = encode(gelu, images, *VIT_FEATURES)
     assert relative(f["cls_embed"], project(f["cls_raw"])) <= 1e-5
     assert relative(f["patch_embed"], project(f["hidden_4"][:, 1:])) <= 1e-5
     assert relative(f["vv_local_embed"], project(f["vv_local"])) <= 1e-5
@@ -263,10 +263,10 @@ def test_every_declared_feature_has_its_declared_shape(
     gelu: Bundle, images: list[NDArray[np.uint8]]
 ) -> None:
     sizes = {"V": 2, "E": 64, "W": 96, "N": 36, "1+N": 37, "n2": 25, "n3": 16}
-    features = encode(gelu, images[:2], *FEATURES)
-    assert set(features) == set(FEATURES) == gelu.info.features
+    features = encode(gelu, images[:2], *VIT_FEATURES)
+    assert set(features) == set(VIT_FEATURES) == gelu.info.features
     for name, values in features.items():
-        assert values.shape == tuple(sizes[d] for d in FEATURES[name].shape), name
+        assert values.shape == tuple(sizes[d] for d in VIT_FEATURES[name].shape), name
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
 

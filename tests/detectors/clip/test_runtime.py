@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from clipvet.detectors._features import FEATURES
+from clipvet.detectors._features import VIT_FEATURES
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.detectors.clip.export import RandomWeights, load_model
 from clipvet.detectors.errors import BundleError
@@ -45,7 +45,7 @@ def test_only_what_is_needed_comes_out(gelu: Bundle, images: Views) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 8])
 def test_a_view_alone_equals_itself_in_a_batch(gelu: Bundle, views: Views, batch_size: int) -> None:
-    with Runtime(gelu, needs=FEATURES, batch_size=batch_size) as runtime:
+    with Runtime(gelu, needs=VIT_FEATURES, batch_size=batch_size) as runtime:
         together = runtime.encode_views(views)
         backwards = runtime.encode_views(views[::-1])
         for number, view in enumerate(views):
@@ -85,7 +85,7 @@ def test_bits_at_the_width_of_a_real_model(tmp_path: Path) -> None:
 
 
 def test_other_needs_do_not_change_a_bit(gelu: Bundle, images: Views) -> None:
-    with Runtime(gelu, needs=FEATURES) as runtime:
+    with Runtime(gelu, needs=VIT_FEATURES) as runtime:
         everything = runtime.encode_views(images)
     for name in NEEDS:
         with Runtime(gelu, needs=[name]) as runtime:
