@@ -22,7 +22,7 @@ from clipvet.plugins.patchcore._fitting import learn
 from clipvet.plugins.patchcore._maps import fuse, reweighted, smooth
 from clipvet.plugins.patchcore._memory import ID, Memory
 from clipvet.plugins.patchcore._options import PatchCoreOptions
-from clipvet.plugins.patchcore._patches import Space
+from clipvet.plugins.patchcore._patches import Space, features_of
 
 __all__ = ["PatchCore"]
 
@@ -46,15 +46,14 @@ class PatchCore(Detector):
     def __init__(self, options: PatchCoreOptions | None = None) -> None:
         super().__init__(options)
         self.memory_: Memory | None = None
-        self.spaces = tuple(Space(name, self.options.neighbourhood) for name in self.options.spaces)
-        self.needs = frozenset(name for space in self.spaces for name in space.features)
+        self.needs = frozenset(name for space in self.options.spaces for name in features_of(space))
 
     @property
     def heatmap_range(self) -> tuple[float, float]:
         """For pictures without a recipe: four times the distance between good images."""
-        if self.memory_ is None or len(self.spaces) > 1:
+        if self.memory_ is None or len(self.options.spaces) > 1:
             return (0.0, 4.0)
-        return (0.0, 4.0 * self.memory_.banks[self.spaces[0].name].unit)
+        return (0.0, 4.0 * self.memory_.banks[self.options.spaces[0]].unit)
 
     def prepare(self, context: Context) -> None:
         """Check what was loaded against the bundle and the options.
@@ -63,6 +62,10 @@ class PatchCore(Detector):
             RecipeError: it was learned on another bundle, with other options, or is damaged.
         """
         self.context_ = context
+        self.spaces_ = tuple(
+            Space.of(name, context.bundle, self.options.neighbourhood)
+            for name in self.options.spaces
+        )
         if self.memory_ is not None:
             self.memory_.check(context.bundle, self.options)
             _ = self.memory_.searches  # now, not at the first image
@@ -75,7 +78,7 @@ class PatchCore(Detector):
         """
         self.memory_ = learn(
             batches,
-            self.spaces,
+            self.spaces_,
             self.options,
             bundle=self.context_.bundle,
             earlier=self.memory_,
@@ -100,17 +103,17 @@ class PatchCore(Detector):
         return [[self._score_view(memory, batch, index)] for index in range(len(batch))]
 
     def _score_view(self, memory: Memory, batch: Batch, index: int) -> Score:
-        options = self.options
+        options, several = self.options, len(self.spaces_) > 1
         maps, peaks, factors = [], [], []
-        for space, share in zip(self.spaces, options.shares, strict=True):
-            patches, grid = space.patches(batch.features, index)
+        for space, share in zip(self.spaces_, options.shares, strict=True):
+            patches = space.patches(batch.features, index)
             bank = memory.searches[space.name]
             distances, nearest = bank.nearest(patches)
-            maps.append(distances.reshape(grid))
+            maps.append(distances.reshape(space.grid))
             if options.image_score == "reweighted":
                 peaks.append(reweighted(patches, distances, nearest, bank, options.num_neighbours))
             # One space needs no unit: its distances are the paper's.
-            factors.append(share / memory.banks[space.name].unit if len(self.spaces) > 1 else 1.0)
+            factors.append(share / memory.banks[space.name].unit if several else 1.0)
         heatmap = fuse(maps, factors)
         if options.image_score == "reweighted":
             value = sum(factor * peak for factor, peak in zip(factors, peaks, strict=True))

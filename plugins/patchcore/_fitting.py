@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from clipvet.plugins.patchcore._options import PatchCoreOptions
 from clipvet.plugins.patchcore._patches import Space
 from clipvet.plugins.patchcore._search import Distance
 
-__all__ = ["learn", "typical_distance"]
+__all__ = ["apart", "learn", "typical_distance"]
 
 _SAMPLE: Final = 2048
 """Patches whose distance to other images makes the unit of a space."""
@@ -30,7 +30,7 @@ _ROUNDING: Final = 1e-6
 
 def learn(
     batches: Iterable[Batch],
-    spaces: Iterable[Space],
+    spaces: Sequence[Space],
     options: PatchCoreOptions,
     *,
     bundle: BundleIdentity,
@@ -48,31 +48,32 @@ def learn(
     Raises:
         DetectorError: there is no good image.
     """
-    spaces = tuple(spaces)
     first = 0 if earlier is None else earlier.images
     coresets = {space.name: _coreset(space.name, options, earlier) for space in spaces}
-    views: dict[str, tuple[NDArray[np.float32], tuple[int, int]]] = {}  # the last one of each space
+    last: dict[str, NDArray[np.float32]] = {}  # patches of the last view, by space
     images = first
     for batch in batches:
         for index, view in enumerate(batch.views):
             images += view.index == 0
             for space in spaces:
-                vectors, grid = views[space.name] = space.patches(batch.features, index)
-                coresets[space.name].offer(vectors, images - 1)
+                last[space.name] = space.patches(batch.features, index)
+                coresets[space.name].offer(last[space.name], images - 1)
     if images == first:
         raise DetectorError(f"{ID}: there is no good image to learn from: give at least one")
     banks = {}
-    for name, coreset in coresets.items():
+    for space in spaces:
+        coreset = coresets[space.name]
         vectors, owners = coreset.choose()
         if images > 1:
             queries, theirs = coreset.sample(_SAMPLE)
-            unit = typical_distance(queries, vectors, options.distance, theirs[:, None] != owners)
+            comparable = theirs[:, None] != owners
+            unit = typical_distance(queries, vectors, options.distance, comparable)
         else:
-            queries, grid = views[name]
-            unit = typical_distance(queries, queries, options.distance, _apart(grid))
+            queries = last[space.name]
+            unit = typical_distance(queries, queries, options.distance, apart(space.grid))
         if earlier is not None:
-            unit = (first * earlier.banks[name].unit + (images - first) * unit) / images
-        banks[name] = Bank(vectors=vectors, owners=owners, seen=coreset.seen, unit=unit)
+            unit = (first * earlier.banks[space.name].unit + (images - first) * unit) / images
+        banks[space.name] = Bank(vectors=vectors, owners=owners, seen=coreset.seen, unit=unit)
     return Memory.of(banks, bundle=bundle, options=options, images=images)
 
 
@@ -108,6 +109,15 @@ def typical_distance(
     return total / len(nearest) if total > 0 else 1.0
 
 
+def apart(grid: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which cells of a grid are far enough from each other: [n, n], n = rows x columns."""
+    rows, columns = (np.arange(side) for side in grid)
+    down = np.abs(rows[:, None] - rows) >= max(1, _APART * grid[0])
+    across = np.abs(columns[:, None] - columns) >= max(1, _APART * grid[1])
+    far: NDArray[np.bool_] = down[:, None, :, None] | across[None, :, None, :]
+    return far.reshape(grid[0] * grid[1], -1)
+
+
 def _coreset(name: str, options: PatchCoreOptions, earlier: Memory | None) -> Coreset:
     if earlier is None:
         return Coreset(options.coreset, options.max_patches)
@@ -119,13 +129,3 @@ def _coreset(name: str, options: PatchCoreOptions, earlier: Memory | None) -> Co
         kept=bank.vectors,
         owners=bank.owners,
     )
-
-
-def _apart(grid: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which cells of a grid are far enough from each other: [n, n], n = rows x columns."""
-    rows, columns = (np.arange(side) for side in grid)
-    down = np.abs(rows[:, None] - rows) >= max(1, _APART * grid[0])
-    across = np.abs(columns[:, None] - columns) >= max(1, _APART * grid[1])
-    far = down[:, None, :, None] | across[None, :, None, :]
-    cells = grid[0] * grid[1]
-    return far.reshape(cells, cells)

@@ -9,66 +9,78 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isqrt
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import FEATURES, DetectorError
+from clipvet.detectors import FEATURES
+from clipvet.detectors.clip import BundleInfo
 
-__all__ = ["Space", "average_pool", "check_space", "resize_grid"]
+__all__ = ["Space", "average_pool", "check_space", "features_of", "resize_grid"]
 
 Floats = NDArray[np.float32]
 
-# What FeatureSpec says of tokens: with the class token in front of the patches, or patches alone.
-_WITH_CLASS_TOKEN, _PATCHES_ALONE = "1+N", "N"
+_WITH_GRID = frozenset({"grid", "class+grid"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Space:
     """Features that are joined into one vector for each patch.
 
     Attributes:
         name: the features, joined by "+": ``hidden_2+hidden_3``.
-        neighbourhood: side of the square over which each is averaged.
+        grids: of each feature, in order: cells (rows, columns).
+        neighbourhood: side of the square of cells over which each is averaged.
     """
 
     name: str
+    grids: tuple[tuple[int, int], ...]
     neighbourhood: int = 1
 
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features, in order."""
-        return tuple(self.name.split("+"))
+    @classmethod
+    def of(cls, name: str, bundle: BundleInfo, neighbourhood: int) -> Self:
+        """The space of a bundle whose features these are."""
+        grids = tuple(bundle.feature_grid(feature) for feature in features_of(name))
+        return cls(name=name, grids=grids, neighbourhood=neighbourhood)
 
-    def patches(self, features: Mapping[str, Floats], index: int) -> tuple[Floats, tuple[int, int]]:
-        """The vectors of one view.
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Cells (rows, columns) of the joined features: the finest of their grids."""
+        return max(self.grids)
+
+    def patches(self, features: Mapping[str, Floats], index: int) -> Floats:
+        """Join the features of one view.
 
         Args:
             features: of a batch.
             index: the view.
 
         Returns:
-            float32 [rows * columns, D], row by row, and the grid (rows, columns): the finest one
-            among the features.
+            float32 [rows * columns, D], row by row.
         """
-        maps = [
-            average_pool(_grid_of(name, features[name][index]), self.neighbourhood)
-            for name in self.features
-        ]
-        grid: tuple[int, int] = max(m.shape[:2] for m in maps)
-        joined = np.concatenate([resize_grid(m, grid) for m in maps], axis=-1)
-        return joined.reshape(grid[0] * grid[1], -1), grid
+        maps = []
+        for name, (rows, columns) in zip(features_of(self.name), self.grids, strict=True):
+            tokens = features[name][index]
+            cells = tokens[1:] if FEATURES[name].tokens == "class+grid" else tokens
+            pooled = average_pool(cells.reshape(rows, columns, -1), self.neighbourhood)
+            maps.append(resize_grid(pooled, self.grid))
+        return np.concatenate(maps, axis=-1).reshape(self.grid[0] * self.grid[1], -1)
+
+
+def features_of(space: str) -> tuple[str, ...]:
+    """Names of the features that a space joins, in order."""
+    return tuple(space.split("+"))
 
 
 def check_space(name: str) -> None:
-    """Raise ``ValueError`` unless every feature of a space has a value for each patch."""
-    features = name.split("+")
+    """Raise ``ValueError`` unless every feature of a space has a value for each cell of a grid."""
+    features = features_of(name)
     if len(set(features)) < len(features):
         raise ValueError(f"{name!r} names a feature twice")
     for feature in features:
-        if not _is_of_patches(feature):
-            known = ", ".join(each for each in FEATURES if _is_of_patches(each))
+        if feature not in FEATURES or FEATURES[feature].tokens not in _WITH_GRID:
+            known = ", ".join(each for each, spec in FEATURES.items() if spec.tokens in _WITH_GRID)
             raise ValueError(f"{feature!r} is no feature of patches; known are {known}")
 
 
@@ -91,7 +103,7 @@ def average_pool(values: Floats, side: int) -> Floats:
     return total / np.float32(side * side)
 
 
-def resize_grid(values: NDArray[np.floating], grid: Sequence[int]) -> NDArray[np.floating]:
+def resize_grid(values: NDArray[Any], grid: Sequence[int]) -> NDArray[Any]:
     """Resize a map bilinearly; the centres of the corner cells are not aligned (torch's default).
 
     Args:
@@ -103,8 +115,8 @@ def resize_grid(values: NDArray[np.floating], grid: Sequence[int]) -> NDArray[np
     return values
 
 
-def _resize_axis(values: NDArray[np.floating], axis: int, size: int) -> NDArray[np.floating]:
-    """Multiply and add, not a BLAS product: its rounding may depend on where an array lies."""
+def _resize_axis(values: NDArray[Any], axis: int, size: int) -> NDArray[Any]:
+    # Multiply and add, not a BLAS product, whose rounding may depend on where an array lies.
     have = values.shape[axis]
     if have == size:
         return values
@@ -114,18 +126,7 @@ def _resize_axis(values: NDArray[np.floating], axis: int, size: int) -> NDArray[
     shape = [1] * values.ndim
     shape[axis] = size
     part = (places - low).astype(values.dtype).reshape(shape)
-    return np.take(values, low, axis) * (1 - part) + np.take(values, high, axis) * part
-
-
-def _is_of_patches(name: str) -> bool:
-    tokens = FEATURES[name].shape[1:2] if name in FEATURES else ()
-    return tokens in {(_WITH_CLASS_TOKEN,), (_PATCHES_ALONE,)}
-
-
-def _grid_of(name: str, tokens: Floats) -> Floats:
-    """Tokens [n, D] of one view as a map [rows, columns, D], without the class token."""
-    patches = tokens[1:] if FEATURES[name].shape[1] == _WITH_CLASS_TOKEN else tokens
-    side = isqrt(len(patches))
-    if side * side != len(patches):
-        raise DetectorError(f"patchcore: {name} has {len(patches)} patches, which is no square")
-    return patches.reshape(side, side, -1)
+    resized: NDArray[Any] = (
+        np.take(values, low, axis) * (1 - part) + np.take(values, high, axis) * part
+    )
+    return resized

@@ -14,7 +14,7 @@ from clipvet.plugins.patchcore import PatchCore, PatchCoreOptions
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PAPER = {
-    "spaces": ("hidden_2+patch_tokens",),
+    "spaces": ("hidden_2+trunk_16",),
     "neighbourhood": 3,
     "distance": "l2",
     "coreset": 0.1,
@@ -35,7 +35,7 @@ def golden_features(golden: Arrays) -> Arrays:
     fine = golden["fine"]
     features = {
         "hidden_2": np.concatenate([np.full_like(fine[:, :1], 50.0), fine], axis=1),
-        "patch_tokens": golden["coarse"],
+        "trunk_16": golden["coarse"],
     }
     for array in features.values():
         array.flags.writeable = False
@@ -72,6 +72,7 @@ def make_context() -> Callable[..., Context]:
             resize="squash",
             licence="Apache-2.0",
             description="",
+            trunk_grids={"trunk_16": (4, 4)},
         )
         return Context(bundle=bundle, encode_text=lambda prompts: np.zeros((len(prompts), 64)))
 

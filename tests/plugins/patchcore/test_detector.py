@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from clipvet.detectors import FEATURES, DetectorError
+from clipvet.detectors import FEATURES
 from clipvet.plugins.patchcore import PatchCore, PatchCoreOptions
-from clipvet.plugins.patchcore._fitting import _apart, typical_distance
+from clipvet.plugins.patchcore._fitting import apart, typical_distance
 from clipvet.plugins.patchcore._patches import Space, average_pool, resize_grid
 
-TWO = ("hidden_2", "patch_tokens")
+TWO = ("hidden_2", "trunk_16")
 
 
 @pytest.fixture
@@ -65,22 +65,19 @@ def test_needs_follow_the_spaces() -> None:
     assert detector.needs == {"hidden_1", "patch_embed", "local_embed"}
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in FEATURES if n not in ("cls_embed", "cls_raw", "win2_embed", "win3_embed")]
-)
+@pytest.mark.parametrize("name", ["hidden_1", "vv_local_embed", "patch_embed", "trunk_8"])
 def test_a_class_token_is_left_out_where_it_is_declared(name: str) -> None:
-    with_class = FEATURES[name].shape[1] == "1+N"
-    tokens = np.arange(36, dtype=np.float32).reshape(1, 36, 1)
-    if with_class:
+    tokens = np.arange(35, dtype=np.float32).reshape(1, 35, 1)
+    if FEATURES[name].tokens == "class+grid":
         tokens = np.concatenate([np.full((1, 1, 1), -1, np.float32), tokens], axis=1)
-    patches, grid = Space(name).patches({name: tokens}, 0)
-    assert grid == (6, 6)
-    assert patches.ravel().tolist() == list(range(36))
+    patches = Space(name=name, grids=((5, 7),)).patches({name: tokens}, 0)
+    assert patches.ravel().tolist() == list(range(35))
 
 
-def test_patches_that_make_no_square(golden_features: Any) -> None:
-    with pytest.raises(DetectorError, match="hidden_2 has 63 patches, which is no square"):
-        Space("hidden_2").patches({"hidden_2": golden_features["hidden_2"][:, :-1]}, 0)
+def test_a_grid_is_that_of_the_bundle(make_context: Any) -> None:
+    space = Space.of("hidden_2+trunk_16", make_context().bundle, 3)
+    assert space.grids == ((8, 8), (4, 4))
+    assert space.grid == (8, 8)
 
 
 def test_average_pool_counts_zeros_beyond_the_border() -> None:
@@ -114,7 +111,7 @@ def test_two_spaces_are_summed_in_units_of_good_images(fitted: Any, make_batch: 
 def test_the_scale_of_a_space_does_not_matter(
     golden_features: Any, make_detector: Any, make_batch: Any
 ) -> None:
-    scaled = {**golden_features, "patch_tokens": 1000 * golden_features["patch_tokens"]}
+    scaled = {**golden_features, "trunk_16": 1000 * golden_features["trunk_16"]}
     maps = []
     for features in (golden_features, scaled):
         detector = make_detector(spaces=TWO)
@@ -173,16 +170,16 @@ def test_units_are_distances_between_good_images(fitted: Any, golden: Any) -> No
         others = np.delete(patches, image, axis=0).reshape(-1, 32)
         gaps = np.linalg.norm(patches[image][:, None] - others, axis=-1)
         nearest.append(gaps.min(axis=1))
-    bank = fitted(coreset=1.0).memory_.banks["hidden_2+patch_tokens"]
+    bank = fitted(coreset=1.0).memory_.banks["hidden_2+trunk_16"]
     assert bank.unit == pytest.approx(np.mean(nearest), rel=1e-4)
 
 
 def test_the_unit_of_one_image_is_the_distance_between_its_far_parts(fitted: Any) -> None:
-    far = _apart((8, 4)).reshape(8, 4, 8, 4)
+    far = apart((8, 4)).reshape(8, 4, 8, 4)
     assert not far[3, 2, 3, 2]
     assert far[3, 2, 4, 2]
     assert far[3, 2, 3, 1]
-    wide = _apart((16, 16)).reshape(16, 16, 16, 16)
+    wide = apart((16, 16)).reshape(16, 16, 16, 16)
     assert not wide[3, 3, 4, 4]
     assert wide[3, 3, 5, 3]
     assert fitted(images=[0], spaces=TWO).memory_.banks["hidden_2"].unit > 0
@@ -199,9 +196,9 @@ def test_equal_images_have_a_unit_of_1() -> None:
 
 def test_method_says_what_ran(fitted: Any, make_batch: Any) -> None:
     cases: dict[str, dict[str, Any]] = {
-        "PatchCore 3-shot (spaces=hidden_2+patch_tokens)": {},
-        "PatchCore 3-shot (spaces=hidden_2+patch_tokens; num_neighbours=3)": {"num_neighbours": 3},
-        "PatchCore 3-shot (spaces=hidden_2, patch_tokens; weights=1, 3; neighbourhood=1; "
+        "PatchCore 3-shot (spaces=hidden_2+trunk_16)": {},
+        "PatchCore 3-shot (spaces=hidden_2+trunk_16; num_neighbours=3)": {"num_neighbours": 3},
+        "PatchCore 3-shot (spaces=hidden_2, trunk_16; weights=1, 3; neighbourhood=1; "
         "distance=cosine; coreset=1.0; image_score=top_share; smoothing=1.0; top_share=0.01)": {
             "spaces": TWO,
             "weights": (1, 3),

@@ -30,10 +30,10 @@ def fitted(make_detector: Any, make_batch: Any) -> Any:
 
 
 def test_patches(golden: Any, golden_features: Any) -> None:
-    space = Space("hidden_2+patch_tokens", neighbourhood=3)
+    space = Space(name="hidden_2+trunk_16", grids=((8, 8), (4, 4)), neighbourhood=3)
+    assert space.grid == (8, 8)
     for image in range(6):
-        patches, grid = space.patches(golden_features, image)
-        assert grid == (8, 8)
+        patches = space.patches(golden_features, image)
         assert patches.dtype == np.float32
         np.testing.assert_allclose(patches, golden["patches"][image], atol=1e-6)
 
@@ -61,7 +61,7 @@ def test_from_features_to_scores(
     np.testing.assert_allclose([score.value for score in results], expected, atol=1e-6)
     grids = np.stack([score.heatmap for score in results])
     np.testing.assert_allclose(grids, golden["distances"], atol=1e-6)
-    vectors = detector.memory_.banks["hidden_2+patch_tokens"].vectors
+    vectors = detector.memory_.banks["hidden_2+trunk_16"].vectors
     kept = learned_patches(golden)[np.sort(golden["coreset"])]
     np.testing.assert_allclose(vectors, kept, atol=1e-6)
 

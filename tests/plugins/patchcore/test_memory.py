@@ -11,7 +11,7 @@ from clipvet.detectors import Artefact, ArtefactMissing, Batch, DetectorError, R
 from clipvet.plugins.patchcore import PatchCore, PatchCoreOptions
 from clipvet.plugins.patchcore._memory import _FIXED
 
-SPACE = "hidden_2+patch_tokens"
+SPACE = "hidden_2+trunk_16"
 
 
 @pytest.fixture
