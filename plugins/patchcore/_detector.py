@@ -30,9 +30,9 @@ __all__ = ["PatchCore"]
 class PatchCore(Detector):
     """Compare each patch with a memory of the patches of good images.
 
-    Score: a distance of at least 0, of the options' ``image_score``; with several spaces in units
-    of their mean distance between good images. Heatmap: float32 [rows, columns] of the finest
-    grid among the features, likewise.
+    Score: a distance of at least 0, as the option ``image_score`` says; with several spaces the
+    mean of their distances, each in units of its standard deviation between good images.
+    Heatmap: float32 [rows, columns] of the finest grid among the features, likewise.
     """
 
     id: ClassVar[str] = ID
@@ -50,10 +50,10 @@ class PatchCore(Detector):
 
     @property
     def heatmap_range(self) -> tuple[float, float]:
-        """For pictures without a recipe: four times the distance between good images."""
+        """For pictures without a recipe: 0 to 8 standard deviations between good images."""
         if self.memory_ is None or len(self.options.spaces) > 1:
-            return (0.0, 4.0)
-        return (0.0, 4.0 * self.memory_.banks[self.options.spaces[0]].unit)
+            return (0.0, 8.0)
+        return (0.0, 8.0 * self.memory_.banks[self.options.spaces[0]].unit)
 
     def prepare(self, context: Context) -> None:
         """Check what was loaded against the bundle and the options.

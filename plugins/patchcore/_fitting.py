@@ -15,7 +15,7 @@ from clipvet.plugins.patchcore._options import PatchCoreOptions
 from clipvet.plugins.patchcore._patches import Space
 from clipvet.plugins.patchcore._search import Distance
 
-__all__ = ["apart", "learn", "typical_distance"]
+__all__ = ["apart", "learn", "spread"]
 
 _SAMPLE: Final = 2048
 """Patches whose distance to other images makes the unit of a space."""
@@ -67,23 +67,23 @@ def learn(
         if images > 1:
             queries, theirs = coreset.sample(_SAMPLE)
             comparable = theirs[:, None] != owners
-            unit = typical_distance(queries, vectors, options.distance, comparable)
+            unit = spread(queries, vectors, options.distance, comparable)
         else:
             queries = last[space.name]
-            unit = typical_distance(queries, queries, options.distance, apart(space.grid))
+            unit = spread(queries, queries, options.distance, apart(space.grid))
         if earlier is not None:
             unit = (first * earlier.banks[space.name].unit + (images - first) * unit) / images
         banks[space.name] = Bank(vectors=vectors, owners=owners, seen=coreset.seen, unit=unit)
     return Memory.of(banks, bundle=bundle, options=options, images=images)
 
 
-def typical_distance(
+def spread(
     queries: NDArray[np.float32],
     vectors: NDArray[np.float32],
     distance: Distance,
     comparable: NDArray[np.bool_],
 ) -> float:
-    """Mean distance of some patches to the nearest one that they may be compared with.
+    """Standard deviation of the distances of some patches to the nearest one comparable to each.
 
     Args:
         queries: [n, D].
@@ -92,7 +92,7 @@ def typical_distance(
         comparable: [n, R]; a query without any takes no part.
 
     Returns:
-        a number above 0; 1 where all that is compared is equal.
+        a number above 0; 1 where all distances are equal.
     """
     if distance == "cosine":
         queries, vectors = (unit_rows(x).astype(np.float32) for x in (queries, vectors))
@@ -105,8 +105,9 @@ def typical_distance(
     squared[~comparable] = np.inf
     nearest = squared.min(axis=1).astype(np.float64)
     nearest = np.where(nearest > rounding, nearest, 0.0)[np.isfinite(nearest)]
-    total = float((np.sqrt(nearest) if distance == "l2" else nearest / 2).sum())
-    return total / len(nearest) if total > 0 else 1.0
+    distances = np.sqrt(nearest) if distance == "l2" else nearest / 2
+    deviation = float(distances.std()) if len(distances) else 0.0
+    return deviation if deviation > 0 else 1.0
 
 
 def apart(grid: tuple[int, int]) -> NDArray[np.bool_]:

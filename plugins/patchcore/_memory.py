@@ -30,7 +30,8 @@ class Bank:
         vectors: float32 [R, D], patches of good images.
         owners: int32 [R], which image each is of, from 0.
         seen: how many patches they were chosen from.
-        unit: mean distance of a patch of a good image to the nearest one of another good image.
+        unit: standard deviation of the distances of patches of good images to the nearest ones of
+            other good images.
     """
 
     vectors: NDArray[np.float32]

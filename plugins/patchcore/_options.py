@@ -31,7 +31,7 @@ class PatchCoreOptions(DetectorOptions):
         default=("hidden_2+hidden_3",),
         description="feature spaces, one memory each: features with a value for each patch, joined "
         'by "+" on the finest grid among them; distances in several spaces are averaged, each in '
-        "units of its mean distance between good images",
+        "units of their standard deviation between good images",
     )
     weights: tuple[float, ...] = Field(
         default=(), description="of the spaces in that average, one each; none means equal ones"

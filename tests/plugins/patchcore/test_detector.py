@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from clipvet.detectors import FEATURES
 from clipvet.plugins.patchcore import PatchCore, PatchCoreOptions
-from clipvet.plugins.patchcore._fitting import apart, typical_distance
+from clipvet.plugins.patchcore._fitting import apart, spread
 from clipvet.plugins.patchcore._patches import Space, average_pool, resize_grid
 
 TWO = ("hidden_2", "trunk_16")
@@ -163,7 +163,7 @@ def test_batch_equals_single_bit_for_bit(fitted: Any, make_batch: Any) -> None:
             assert alone.heatmap.tobytes() == scores[0].heatmap.tobytes()
 
 
-def test_units_are_distances_between_good_images(fitted: Any, golden: Any) -> None:
+def test_units_are_deviations_of_distances_between_good_images(fitted: Any, golden: Any) -> None:
     patches = golden["patches"][:3].astype(np.float64)
     nearest = []
     for image in range(3):
@@ -171,10 +171,10 @@ def test_units_are_distances_between_good_images(fitted: Any, golden: Any) -> No
         gaps = np.linalg.norm(patches[image][:, None] - others, axis=-1)
         nearest.append(gaps.min(axis=1))
     bank = fitted(coreset=1.0).memory_.banks["hidden_2+trunk_16"]
-    assert bank.unit == pytest.approx(np.mean(nearest), rel=1e-4)
+    assert bank.unit == pytest.approx(np.std(nearest), rel=1e-4)
 
 
-def test_the_unit_of_one_image_is_the_distance_between_its_far_parts(fitted: Any) -> None:
+def test_the_unit_of_one_image_is_of_distances_between_its_far_parts(fitted: Any) -> None:
     far = apart((8, 4)).reshape(8, 4, 8, 4)
     assert not far[3, 2, 3, 2]
     assert far[3, 2, 4, 2]
@@ -187,11 +187,11 @@ def test_the_unit_of_one_image_is_the_distance_between_its_far_parts(fitted: Any
 
 def test_equal_images_have_a_unit_of_1() -> None:
     same = np.ones((4, 3), np.float32)
-    assert typical_distance(same, same, "l2", np.ones((4, 4), bool)) == 1.0
+    assert spread(same, same, "l2", np.ones((4, 4), bool)) == 1.0
     nothing = np.zeros((4, 4), bool)
-    assert typical_distance(same, same, "cosine", nothing) == 1.0
+    assert spread(same, same, "cosine", nothing) == 1.0
     copies = np.random.default_rng(0).standard_normal((40, 64)).astype(np.float32) + 9
-    assert typical_distance(copies, copies, "l2", np.ones((40, 40), bool)) == 1.0
+    assert spread(copies, copies, "l2", np.ones((40, 40), bool)) == 1.0
 
 
 def test_method_says_what_ran(fitted: Any, make_batch: Any) -> None:
@@ -216,11 +216,11 @@ def test_method_says_what_ran(fitted: Any, make_batch: Any) -> None:
 
 
 def test_heatmap_range_follows_the_memory(make_detector: Any, fitted: Any) -> None:
-    assert make_detector().heatmap_range == (0.0, 4.0)
-    assert fitted(spaces=TWO).heatmap_range == (0.0, 4.0)
+    assert make_detector().heatmap_range == (0.0, 8.0)
+    assert fitted(spaces=TWO).heatmap_range == (0.0, 8.0)
     detector = fitted()
     (bank,) = detector.memory_.banks.values()
-    assert detector.heatmap_range == (0.0, 4 * bank.unit)
+    assert detector.heatmap_range == (0.0, 8 * bank.unit)
 
 
 def test_it_registers_itself() -> None:

@@ -168,7 +168,9 @@ def test_tiles_of_one_image_are_one_image(make_detector: Any, make_batch: Any) -
     assert bank.owners.tolist() == [0] * 128 + [1] * 128
 
 
-def test_it_learns_on(saved: Any, make_context: Any, make_batch: Any, make_detector: Any) -> None:
+def test_it_learns_on(
+    saved: Any, golden: Any, make_context: Any, make_batch: Any, make_detector: Any
+) -> None:
     fitted, folder = saved
     batch = make_batch([4])
     detector = PatchCore(fitted.options)
@@ -186,12 +188,18 @@ def test_it_learns_on(saved: Any, make_context: Any, make_batch: Any, make_detec
     # All patches kept: the same memory as one fit of all images.
     apart, together = make_detector(coreset=1.0), make_detector(coreset=1.0)
     apart.fit([make_batch([0, 1])])
+    unit = apart.memory_.banks[SPACE].unit
     apart.fit([make_batch([2, 3])])
     together.fit([make_batch([0, 1, 2, 3])])
     one, other = (d.memory_.banks[SPACE] for d in (apart, together))
     np.testing.assert_array_equal(one.vectors, other.vectors)
     np.testing.assert_array_equal(one.owners, other.owners)
-    assert one.unit == pytest.approx(other.unit, rel=0.1)
+    # The unit is the mean of that of the old images and that of the new ones.
+    patches, new = golden["patches"][:4].astype(np.float64), []
+    for image in (2, 3):
+        others = np.delete(patches, image, axis=0).reshape(-1, 32)
+        new.append(np.linalg.norm(patches[image][:, None] - others, axis=-1).min(axis=1))
+    assert one.unit == pytest.approx((unit + np.std(new)) / 2, rel=1e-4)
 
 
 def test_the_header_says_what_it_was_learned_with(saved: Any) -> None:
