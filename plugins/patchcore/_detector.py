@@ -37,7 +37,7 @@ class PatchCore(Detector):
 
     id: ClassVar[str] = ID
     task: ClassVar[Task] = "anomaly"
-    needs: frozenset[str] = frozenset({"hidden_2", "hidden_3"})
+    needs: frozenset[str] = frozenset({"hidden_3", "hidden_4"})
     Options: ClassVar[type[PatchCoreOptions]] = PatchCoreOptions
     learns: ClassVar[bool] = True
     learns_on: ClassVar[bool] = True
@@ -63,8 +63,8 @@ class PatchCore(Detector):
         """
         self.context_ = context
         self.spaces_ = tuple(
-            Space.of(name, context.bundle, self.options.neighbourhood)
-            for name in self.options.spaces
+            Space.of(name, context.bundle, side)
+            for name, side in zip(self.options.spaces, self.options.sides, strict=True)
         )
         if self.memory_ is not None:
             self.memory_.check(context.bundle, self.options)

@@ -16,7 +16,7 @@ __all__ = ["PatchCoreOptions"]
 # What the paper uses, where this detector's default differs or could; the rest is no part of the
 # paper's method. The paper's own features are those of a network that no CLIP bundle has.
 _PAPER: Final[dict[str, Any]] = {
-    "neighbourhood": 3,
+    "neighbourhood": (3,),
     "distance": "l2",
     "coreset": 0.1,
     "image_score": "reweighted",
@@ -28,7 +28,7 @@ class PatchCoreOptions(DetectorOptions):
     """Options of PatchCore; a bundle may advise others for its own features."""
 
     spaces: tuple[str, ...] = Field(
-        default=("hidden_2+hidden_3",),
+        default=("hidden_3", "hidden_4"),
         description="feature spaces, one memory each: features with a value for each patch, joined "
         'by "+" on the finest grid among them; distances in several spaces are averaged, each in '
         "units of their standard deviation between good images",
@@ -36,13 +36,13 @@ class PatchCoreOptions(DetectorOptions):
     weights: tuple[float, ...] = Field(
         default=(), description="of the spaces in that average, one each; none means equal ones"
     )
-    neighbourhood: Literal[1, 3] = Field(
-        default=1,
-        description="side of the square of patches over which a feature is averaged; 3 as in the "
-        "paper, 1 takes each patch as it is",
+    neighbourhood: tuple[Literal[1, 3], ...] = Field(
+        default=(1,),
+        description="side of the square of cells over which features are averaged, one number for "
+        "all spaces or one each: 3 as in the paper, 1 takes each patch as it is",
     )
     distance: Distance = Field(
-        default="cosine", description="l2: Euclidean, as in the paper; cosine: 1 - cosine"
+        default="l2", description="l2: Euclidean, as in the paper; cosine: 1 - cosine"
     )
     coreset: float = Field(
         default=1.0,
@@ -90,16 +90,33 @@ class PatchCoreOptions(DetectorOptions):
             check_space(space)
         return spaces
 
+    @field_validator("neighbourhood", mode="before")
+    @classmethod
+    def _one_for_all(cls, sides: Any) -> Any:
+        return (sides,) if isinstance(sides, int) else sides
+
     @model_validator(mode="after")
-    def _weigh_every_space(self) -> PatchCoreOptions:
-        if self.weights and len(self.weights) != len(self.spaces):
+    def _one_for_each_space(self) -> PatchCoreOptions:
+        spaces = len(self.spaces)
+        if self.weights and len(self.weights) != spaces:
             raise ValueError(
-                f"weights: {counted(len(self.weights), 'weight')} for "
-                f"{counted(len(self.spaces), 'space')}: give one each, or none"
+                f"{counted(len(self.weights), 'weight')} for {counted(spaces, 'space')}: give one "
+                "each, or none"
             )
         if not all(0 < weight < float("inf") for weight in self.weights):
             raise ValueError("weights must be above 0")
+        if len(self.neighbourhood) not in {1, spaces}:
+            raise ValueError(
+                f"{counted(len(self.neighbourhood), 'neighbourhood')} for "
+                f"{counted(spaces, 'space')}: give one number for all, or one each"
+            )
         return self
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Side of the neighbourhood of each space."""
+        sides = self.neighbourhood
+        return sides * len(self.spaces) if len(sides) == 1 else sides
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -109,16 +126,20 @@ class PatchCoreOptions(DetectorOptions):
 
     def method(self, images: int) -> str:
         """Name the method, its features, and every setting that is not the paper's."""
-        settings = [f"spaces={', '.join(self.spaces)}"]
+        settings = [f"spaces={_words(self.spaces)}"]
         if self.weights:
-            settings.append(f"weights={', '.join(f'{weight:g}' for weight in self.weights)}")
-        settings += [
-            f"{name}={getattr(self, name)}"
-            for name, published in _PAPER.items()
-            if getattr(self, name) != published
-        ]
+            settings.append(f"weights={_words(self.weights)}")
+        for name, published in _PAPER.items():
+            if (value := getattr(self, name)) != published:
+                settings.append(f"{name}={_words(value)}")
         if self.image_score == "top_share":
-            settings.append(f"top_share={self.top_share:g}")
+            settings.append(f"top_share={_words(self.top_share)}")
         if self.image_score == "reweighted" and not self.is_default("num_neighbours"):
             settings.append(f"num_neighbours={self.num_neighbours}")
         return f"PatchCore {images}-shot ({'; '.join(settings)})"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_words, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

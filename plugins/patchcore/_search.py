@@ -75,10 +75,14 @@ class VectorBank:
             squared += self._squares[block]
             least_here = squared.min(axis=1)
             np.minimum(least, least_here, out=least)
-            near = np.flatnonzero(least_here <= least + slack)
-            squared = squared[near]
-            row, column = np.nonzero(squared <= (least + slack)[near, None])
-            found.append((near[row], start + column, squared[row, column]))
+            limit = least + slack
+            near = np.flatnonzero(least_here <= limit)
+            if len(near) < len(points):
+                squared, limit = squared[near], limit[near]
+            # Of the flat array: on a mask of two dimensions nonzero takes three times as long.
+            place = np.flatnonzero(squared <= limit[:, None])
+            row, column = np.divmod(place, squared.shape[1])
+            found.append((near[row], start + column, squared.ravel()[place]))
         query, vector, value = (np.concatenate(part) for part in zip(*found, strict=True))
         close = value <= (least + slack)[query]
         return self._nearest_of(points, query[close], vector[close])

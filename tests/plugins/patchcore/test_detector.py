@@ -39,6 +39,8 @@ def test_options_that_contradict_themselves() -> None:
         {"weights": (0.0,)},
         {"weights": (float("inf"),)},
         {"neighbourhood": 2},
+        {"neighbourhood": ()},
+        {"neighbourhood": (1, 3)},
         {"coreset": 0},
         {"coreset": 1.1},
         {"max_patches": 0},
@@ -53,6 +55,31 @@ def test_options_that_contradict_themselves() -> None:
         ValidationError, match=r"'cls_embed' is no feature of patches; known are .*hidden_1"
     ):
         PatchCoreOptions(spaces=("hidden_2+cls_embed",))
+
+
+def test_one_neighbourhood_for_all_spaces_or_one_each() -> None:
+    assert PatchCoreOptions(neighbourhood=3) == PatchCoreOptions(neighbourhood=[3])
+    assert PatchCoreOptions(spaces=TWO, neighbourhood=3).sides == (3, 3)
+    options = PatchCoreOptions(spaces=TWO, neighbourhood=(3, 1))
+    assert options.sides == (3, 1)
+    assert "neighbourhood=3, 1" in options.method(4)
+
+
+def test_each_space_has_its_own_neighbourhood(fitted: Any, make_batch: Any) -> None:
+    batch = make_batch([4])
+    maps = [
+        fitted(spaces=TWO, neighbourhood=sides).score(batch)[0][0].heatmap
+        for sides in (1, 3, (3, 1))
+    ]
+    apart = [
+        fitted(spaces=(name,), neighbourhood=side) for name, side in zip(TWO, (3, 1), strict=True)
+    ]
+    fine, coarse = (
+        d.score(batch)[0][0].heatmap / d.memory_.banks[d.options.spaces[0]].unit for d in apart
+    )
+    np.testing.assert_allclose(maps[2], (fine + resize_grid(coarse, (8, 8))) / 2, rtol=1e-5)
+    assert not np.allclose(maps[2], maps[0])
+    assert not np.allclose(maps[2], maps[1])
 
 
 def test_every_option_is_documented() -> None:
@@ -135,7 +162,7 @@ def test_top_share_averages_the_largest_cells(fitted: Any, make_batch: Any, shar
     cells = np.sort(score.heatmap, axis=None)
     count = max(1, round(share * cells.size))
     assert score.value == pytest.approx(cells[-count:].mean(), rel=1e-6)
-    assert f"top_share={share}" in score.details["method"]
+    assert f"top_share={share:g}" in score.details["method"]
 
 
 def test_smoothing_changes_the_map_and_no_score(fitted: Any, make_batch: Any) -> None:
@@ -199,7 +226,7 @@ def test_method_says_what_ran(fitted: Any, make_batch: Any) -> None:
         "PatchCore 3-shot (spaces=hidden_2+trunk_16)": {},
         "PatchCore 3-shot (spaces=hidden_2+trunk_16; num_neighbours=3)": {"num_neighbours": 3},
         "PatchCore 3-shot (spaces=hidden_2, trunk_16; weights=1, 3; neighbourhood=1; "
-        "distance=cosine; coreset=1.0; image_score=top_share; smoothing=1.0; top_share=0.01)": {
+        "distance=cosine; coreset=1; image_score=top_share; smoothing=1; top_share=0.01)": {
             "spaces": TWO,
             "weights": (1, 3),
             "neighbourhood": 1,

@@ -61,7 +61,7 @@ def test_another_bundle_is_refused(saved: Any, make_context: Any) -> None:
     "changes",
     [
         {"spaces": ("hidden_2",)},
-        {"neighbourhood": 1},
+        {"neighbourhood": (1,)},
         {"distance": "cosine"},
         {"coreset": 0.2},
         {"max_patches": 7},
