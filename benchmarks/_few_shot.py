@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors import Batch, Context, Query, View
+from clipvet.detectors import Batch, Context, Detector, DetectorOptions, Query, View
 from clipvet.detectors.clip import Runtime
-from clipvet.plugins.winclip import WinClip, WinClipOptions
+from clipvet.plugins.patchcore import PatchCore
+from clipvet.plugins.winclip import WinClip
 
-__all__ = ["Encoded", "Judged", "judge"]
+__all__ = ["FEW_SHOT", "Encoded", "Judged", "judge"]
+
+FEW_SHOT: dict[str, type[Detector]] = {cls.id: cls for cls in (PatchCore, WinClip)}
+"""Detectors that compare patches with those of good images, by id."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Encoded:
 
     def batch(self, rows: Sequence[int]) -> Batch:
         """Some of the images, as the engine hands them to a detector."""
-        pixels = np.zeros((1, 1, 3), np.uint8)  # WinCLIP reads features alone
+        pixels = np.zeros((1, 1, 3), np.uint8)  # they read features alone
         return Batch(
             features={key: values[list(rows)] for key, values in self.features.items()},
             views=[View(pixels=pixels, box=(0, 0, 1, 1)) for _ in rows],
@@ -47,13 +51,16 @@ class Judged:
 
 def judge(
     runtime: Runtime,
-    options: WinClipOptions,
+    options: DetectorOptions,
     encoded: Encoded,
     references: Sequence[int],
     queries: Sequence[int],
 ) -> Judged:
-    """Score some images against others; without ``references``, against prompts alone."""
-    detector = WinClip(options)
+    """Score some images against others; without ``references``, against prompts alone.
+
+    The detector is the one that the options are of.
+    """
+    detector = next(cls for cls in FEW_SHOT.values() if type(options) is cls.Options)(options)
     detector.prepare(Context(bundle=runtime.info, encode_text=runtime.encode_text))
     if len(references):
         detector.fit([encoded.batch(references)])

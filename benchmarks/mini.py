@@ -3,7 +3,8 @@
 Parts: rendered, real, names, captions, gate, speed, and failures, which writes
 docs/mini_failures.png.
 
-Every score comes from the detector that ships, with the options that the bundle advises. Rendered
+Every score comes from a detector that ships, with the options that the bundle advises: winclip, or
+the one of --detector in the parts rendered and real. Rendered
 pictures are held-out programs (training/seeds.py). Real sets are read from --data or
 CLIPVET_EVAL_DATA; those that may be looked at only once for each released model need --release,
 and every such run is written to benchmarks/RELEASES.md. One JSON object on stdout.
@@ -26,14 +27,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks._failures import write_failures
-from benchmarks._few_shot import Encoded, Judged, judge
+from benchmarks._few_shot import FEW_SHOT, Encoded, Judged, judge
 from benchmarks._gabor import cells, largest_distance
 from benchmarks._gate import gate_rates
 from benchmarks._metrics import aupro, interval, pixel_auroc, resized_map, resized_mask
 from benchmarks._real_sets import REAL_SETS, find
 from benchmarks._speed import milliseconds
 from benchmarks._words import caption_retrieval, classify_names
-from clipvet.detectors import read_frame
+from clipvet.detectors import DetectorOptions, read_frame
 from clipvet.detectors.clip import Bundle, Runtime
 from clipvet.plugins.winclip import WinClip, WinClipOptions
 
@@ -48,7 +49,7 @@ RELEASES = HERE / "RELEASES.md"
 Numbers = dict[str, Any]
 
 
-def real(runtime: Runtime, options: WinClipOptions, data: Path, args: Any) -> Numbers:
+def real(runtime: Runtime, options: DetectorOptions, data: Path, args: Any) -> Numbers:
     """Image AUROC beside the floor on the same draws; pixel metrics over the first draws."""
     out: Numbers = {}
     for name, where in REAL_SETS.items():
@@ -81,7 +82,7 @@ def real(runtime: Runtime, options: WinClipOptions, data: Path, args: Any) -> Nu
     return out
 
 
-def rendered(runtime: Runtime, options: WinClipOptions, args: Any) -> Numbers:
+def rendered(runtime: Runtime, options: DetectorOptions, args: Any) -> Numbers:
     """Means over held-out programs: 16 references at most, 12 good and 12 defective queries."""
     from training.render import render
     from training.scenes import make_program
@@ -161,31 +162,36 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, help="a folder of everyday photographs")
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--programs", type=int, default=100)
+    parser.add_argument("--detector", choices=sorted(FEW_SHOT), default=WinClip.id)
     parser.add_argument("--shots", type=int, action="append", help="of 0, 1, 4, 16; else all")
     parser.add_argument("--only", action="append", metavar="SET", help="of the real sets, these")
     parser.add_argument("--release", action="store_true", help="look at every real set, and log it")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=JSON")
     args = parser.parse_args()
     bundle = Bundle.open(args.bundle)
-    given = dict(bundle.manifest.options.get("winclip", {}))
+    if args.detector != WinClip.id and 0 in (args.shots or SHOTS):
+        parser.error(f"{args.detector} needs good images: give --shots above 0")
+    given = dict(bundle.manifest.options.get(args.detector, {}))
     given |= {key: json.loads(value) for key, _, value in (s.partition("=") for s in args.set)}
-    options = WinClipOptions(**given)
-    out: Numbers = {"bundle": bundle.manifest.name, "options": given}
+    detector = FEW_SHOT[args.detector]
+    options = detector.Options(**given)
+    asked = options if isinstance(options, WinClipOptions) else WinClipOptions()
+    out: Numbers = {"bundle": bundle.manifest.name, "detector": args.detector, "options": given}
     parts: dict[str, Callable[[Runtime], Numbers]] = {
         "rendered": lambda r: rendered(r, options, args),
         "real": lambda r: real(r, options, args.data, args),
         "names": lambda r: classify_names(r, 4 * args.programs),
         "gate": lambda r: gate_rates(r, 2 * args.programs, args.photos),
         "captions": lambda r: caption_retrieval(r, 2 * args.programs),
-        "speed": lambda _: milliseconds(bundle, options),
-        "failures": lambda r: {"shown": write_failures(r, options, args.programs, PICTURE)},
+        "speed": lambda _: milliseconds(bundle, asked),
+        "failures": lambda r: {"shown": write_failures(r, asked, args.programs, PICTURE)},
     }
     unknown = sorted(set(args.parts) - set(parts))
     if unknown:
         parser.error(f"unknown part {unknown[0]}: choose from {', '.join(parts)}")
     if "real" in args.parts and args.data is None:
         parser.error("real needs --data or CLIPVET_EVAL_DATA")
-    needs = WinClip(options).needs | {"cls_embed", "hidden_4"}
+    needs = detector(options).needs | {"cls_embed", "hidden_4"}
     with Runtime(bundle, needs=set(needs), device="cpu") as runtime:
         for part in args.parts:
             out[part] = parts[part](runtime)

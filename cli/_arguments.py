@@ -115,9 +115,13 @@ def specs_from(
     artefacts: Sequence[str],
     *,
     recipe: Path | None,
+    default: Sequence[str] = DEFAULT_DETECTORS,
 ) -> list[DetectorSpec]:
-    """Detectors, their options and what they learned from ``-d``, ``--set``, ``--artefact``."""
-    names = names or ([] if recipe is not None else DEFAULT_DETECTORS)
+    """Detectors, their options and what they learned from ``-d``, ``--set``, ``--artefact``.
+
+    ``default`` names the detectors where neither ``-d`` nor a recipe does.
+    """
+    names = names or ([] if recipe is not None else default)
     options: dict[str, dict[str, Any]] = {name: {} for name in names}
     for setting in settings:
         key, equals, value = setting.partition("=")

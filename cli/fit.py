@@ -153,7 +153,8 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         bool,
         typer.Option(
             "--learn",
-            help="With --from: learn and calibrate anew, on GOOD alone (give the old images, too).",
+            help="With --from: learn from GOOD and calibrate anew, on GOOD alone. patchcore adds "
+            "to what it knows; other detectors start afresh (give the old images, too).",
             rich_help_panel=MORE,
         ),
     ] = False,
@@ -171,7 +172,8 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
 ) -> None:
     """Learn from good images, calibrate on others, and write a recipe that gives verdicts.
 
-    Exits 3 if images were left out because they could not be judged; the recipe is written.
+    Without --detector that is patchcore, with quality as a gate. Exits 3 if images were left out
+    because they could not be judged; the recipe is written.
     """  # fmt: skip
     from clipvet.cli._arguments import (
         decode_policy_from,
@@ -186,6 +188,8 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
     from clipvet.cli._fit_summary import print_fit_summary
     from clipvet.cli._progress import steps_display
     from clipvet.detectors import (
+        FIT_DETECTORS,
+        FIT_GATES,
         Accepted,
         FitConfig,
         GroupBy,
@@ -205,8 +209,16 @@ def fit(  # noqa: PLR0917 - Typer makes options of them
         config: FitConfig | RefitConfig = FitConfig(
             sources=tuple(good),
             out=out,
-            specs=tuple(specs_from(detector or [], settings or [], artefact or [], recipe=None)),
-            gates=tuple(gate or ()),
+            specs=tuple(
+                specs_from(
+                    detector or [],
+                    settings or [],
+                    artefact or [],
+                    recipe=None,
+                    default=FIT_DETECTORS,
+                )
+            ),
+            gates=tuple(gate or (() if detector else FIT_GATES)),
             combination=combine.value,
             weights=weights_from(weight or []),
             bundle=bundle,

@@ -72,6 +72,7 @@ from clipvet.detectors.recipes._drift import Drift, LineWatch
 from clipvet.detectors.recipes._fit import FitConfig, FitProgress, FitSummary, fit
 from clipvet.detectors.recipes._fit_like import fit_like
 from clipvet.detectors.recipes._grouping import GroupBy, GroupCounts, KnownImage
+from clipvet.detectors.recipes._plan import FIT_DETECTORS, FIT_GATES
 from clipvet.detectors.recipes._recipe import Recipe
 from clipvet.detectors.recipes._refit import RefitConfig, refit
 from clipvet.detectors.recipes._validation import Validation, ValidationRow
@@ -144,6 +145,8 @@ __all__ = [
     "EvalSummary",
     "Evaluation",
     "FEATURES",
+    "FIT_DETECTORS",
+    "FIT_GATES",
     "FeatureSpec",
     "Finding",
     "FitConfig",

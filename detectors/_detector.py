@@ -160,6 +160,7 @@ class Detector(ABC):
             ``not_applicable``.
         Options: pydantic model of its options.
         learns: True if :meth:`fit`, :meth:`save` and :meth:`load` are implemented.
+        learns_on: True if :meth:`fit` adds to what :meth:`load` read, rather than replacing it.
         keeps: names of the details that :meth:`finish` reads of every image; a detector that
             has some is set-level. Every score has these details. They survive a kill, for they
             are in the records.
@@ -172,6 +173,7 @@ class Detector(ABC):
     queries: ClassVar[frozenset[QueryKind]] = frozenset()
     Options: ClassVar[type[DetectorOptions]] = DetectorOptions
     learns: ClassVar[bool] = False
+    learns_on: ClassVar[bool] = False
     keeps: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, options: DetectorOptions | None = None) -> None:

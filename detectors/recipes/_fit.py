@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from clipvet.detectors.recipes._fit_bad import (
     validation_of,
 )
 from clipvet.detectors.recipes._good_images import LeftOut, find_good_images
-from clipvet.detectors.recipes._grouping import GroupCounts, in_groups, in_turns
+from clipvet.detectors.recipes._grouping import GroupCounts, KnownImage, in_groups, in_turns
 from clipvet.detectors.recipes._held_out import (
     FitProgress,
     ImageReader,
@@ -38,6 +39,7 @@ from clipvet.detectors.recipes._held_out import (
     photographs,
     score_held_out,
 )
+from clipvet.detectors.recipes._learned import distinct, split_learned, unlearned
 from clipvet.detectors.recipes._plan import FitConfig, FitPlan
 from clipvet.detectors.recipes._recipe import BoundBundle, Recipe, check_free
 from clipvet.detectors.runs._config import describe_task
@@ -102,13 +104,15 @@ def fit(
     specs = tuple(_complete(spec, host) for spec in chosen)
     learning = [spec.id for spec in specs if host.detector(spec.id).cls.learns]
     plan = FitPlan.of(config, learning)
+    specs, earlier = _going_on(specs, config, plan, host)
     if config.accepted and not plan.learners:
         raise UsageError("none of the detectors can learn: leave the accepted images out")
     query = config.query if config.query.object else replace(config.query, object="object")
     reader = FileReader(host.readers, config.decode_policy)
     good = find_good_images(config.sources, takes=reader.takes, group_by=config.group_by)
     bad = find_bad_images(config.bad, good, takes=reader.takes)
-    groups = in_groups(good.images)
+    new, known = split_learned(good.images, earlier)
+    groups = in_groups(new)
     shots = plan.shots(len(groups), "images" if config.group_by is None else "groups of images")
     with (
         Engine(
@@ -137,11 +141,21 @@ def fit(
             apart, placed = apart_from(accepted, good.images, held_out)
             images.left_out.extend(placed)
             references = [image for image in apart if images.plan(image) is not None] + references
+        if plan.learners:
+            references += [image for image in known if images.plan(image) is not None]
+        sources = {
+            name: unlearned(references, earlier.get(name, ())) for name in sorted(plan.learners)
+        }
+        learned = {
+            name: (*earlier.get(name, ()), *sources.get(name, ()))
+            for name in earlier.keys() | sources.keys()
+        }
         if references:
             progress("learning", 0, len(references))
             folders = {
-                name: _learn(engine, name, images.frames(references), query, Path(scratch))
-                for name in sorted(plan.learners)
+                name: _learn(engine, name, images.frames(chosen), query, Path(scratch))
+                for name, chosen in sources.items()
+                if chosen
             }
             specs = tuple(
                 replace(spec, artefact=folders.get(spec.id, spec.artefact)) for spec in specs
@@ -151,7 +165,7 @@ def fit(
             spec.id: audited(
                 photographs(spec.id, scored),
                 provider=engine.provider,
-                learned=references if spec.id in plan.learners else (),
+                learned=learned.get(spec.id, ()),
                 group_by="" if config.group_by is None else config.group_by.pattern,
             )
             for spec in specs
@@ -188,12 +202,13 @@ def fit(
         )
         _ = recipe.thresholds  # refuses a rate that cannot be promised, before anything is written
         replace(recipe, validation=validation_of(recipe, wrong)).save(config.out)
+        behind = distinct([*chain.from_iterable(learned.values()), *references])
         return FitSummary(
             recipe=Recipe.load(config.out),
             out=config.out,
-            references=len(references),
+            references=len(behind),
             held_out=len(scored),
-            groups=GroupCounts.of(config.group_by, references, [one.image for one in scored]),
+            groups=GroupCounts.of(config.group_by, behind, [one.image for one in scored]),
             left_out=tuple(images.left_out),
             stricter=stricter,
             warnings=(
@@ -216,6 +231,16 @@ def _complete(spec: DetectorSpec, host: Host) -> DetectorSpec:
         raise UsageError(f"{spec.id}: these options do not survive being written to a file")
     bundle = None if spec.bundle is None else _portable(spec.bundle, host)
     return replace(spec, options=stored, bundle=bundle)
+
+
+def _going_on(
+    specs: Sequence[DetectorSpec], config: FitConfig, plan: FitPlan, host: Host
+) -> tuple[tuple[DetectorSpec, ...], dict[str, tuple[KnownImage, ...]]]:
+    """The specs without what is learned afresh, and the images behind what is added to."""
+    adding = {spec.id for spec in specs if host.detector(spec.id).cls.learns_on}
+    earlier = {name: config.learned[name] for name in adding & config.learned.keys()}
+    afresh = ((plan.learners & adding) | config.learned.keys()) - earlier.keys()
+    return tuple(replace(s, artefact=None) if s.id in afresh else s for s in specs), earlier
 
 
 def _portable(bundle: str | None, host: Host) -> str | None:

@@ -1,4 +1,4 @@
-"""A new fit of all images with everything that a recipe fixes."""
+"""A new fit with everything that a recipe fixes, and with what its detectors can add to."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ def fit_like(
     batch_size: int = 8,
     isolate: Isolation | None = None,
 ) -> FitConfig:
-    """The configuration of a fit of all images with everything that a recipe fixes.
+    """Configure a fit with everything that a recipe fixes.
 
     Args:
-        folder: of the recipe; what its detectors learned from good images is left behind.
-        sources: files and folders of good images, the old ones among them.
+        folder: of the recipe. Detectors that ``learns_on`` add to what they learned from its good
+            images; what the others learned is left behind.
+        sources: files and folders of good images; the old ones among them, unless every detector
+            that learns can add to what it knows.
         out: the folder of the new recipe; new or empty.
         rate: false alarms to promise; None keeps the rate of the recipe.
         bad: files and folders of bad images, to measure with.
@@ -49,12 +51,19 @@ def fit_like(
     recipe = Recipe.load(folder)
     patterns = {c.audit.group_by for c in recipe.calibrations.values() if c.audit is not None}
     group_by = next((GroupBy(pattern) for pattern in patterns if pattern), None)
+    learned = {
+        name: c.audit.learned
+        for name, c in recipe.calibrations.items()
+        if c.audit is not None and c.audit.learned
+    }
     promises = ThresholdRule.parse(recipe.threshold) is None or bool(recipe.gates)
     return FitConfig(
         sources=sources,
         out=out,
         specs=tuple(
-            replace(spec, artefact=None) if recipe.calibrations[spec.id].fitted_on else spec
+            replace(spec, artefact=None)
+            if recipe.calibrations[spec.id].fitted_on and spec.id not in learned
+            else spec
             for spec in recipe.specs
         ),
         gates=recipe.gates,
@@ -72,6 +81,7 @@ def fit_like(
         shots=shots,
         group_by=group_by,
         accepted=accepted,
+        learned=learned,
         device=device,
         batch_size=batch_size,
         isolate=isolate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.clip import Device
@@ -23,9 +24,14 @@ from clipvet.detectors.recipes._calibration import (
     strictest_rate,
 )
 from clipvet.detectors.recipes._combination import Combination, check_weights
-from clipvet.detectors.recipes._grouping import GroupBy
+from clipvet.detectors.recipes._grouping import GroupBy, KnownImage
 
-__all__ = ["FitConfig", "FitPlan"]
+__all__ = ["FIT_DETECTORS", "FIT_GATES", "FitConfig", "FitPlan"]
+
+FIT_DETECTORS: Final = ("patchcore", "quality")
+"""What a fit takes where no detector is named."""
+FIT_GATES: Final = ("quality",)
+"""Those of them that abstain: a broken picture says nothing about the part."""
 
 MOST_SHOTS = 16
 
@@ -56,6 +62,9 @@ class FitConfig:
             1 and at most 16. With 0 no detector learns.
         group_by: which images show one part: they stay on one side of the split, and count once.
         accepted: reviewed false alarms: learned from beside ``shots``, and never calibrating.
+        learned: detector -> the images that the artefact of its spec was learned from. A detector
+            that ``learns_on`` adds to it, and none of these images calibrates; any other one
+            starts afresh, as all do that are not named here.
         device, batch_size, threads, isolate: as for :class:`Engine`.
     """
 
@@ -77,6 +86,7 @@ class FitConfig:
     shots: int | None = None
     group_by: GroupBy | None = None
     accepted: tuple[Accepted, ...] = ()
+    learned: Mapping[str, tuple[KnownImage, ...]] = field(default_factory=dict)
     device: Device = "auto"
     batch_size: int = 8
     threads: int | None = None

@@ -92,7 +92,7 @@ def test_with_a_recipe_and_files(
     good = save_pictures(tmp_path / "good", 11)
     line = tmp_path / "line"
     more = ["--bundle", tiny, "--shots", 2, "--false-alarm", 0.5, "--device", "cpu", "-q"]
-    assert detect("fit", good, "--out", line, *more) == 0
+    assert detect("fit", good, "-d", "winclip", "--out", line, *more) == 0
     more = ["--recipe", line, "--device", "cpu", "--draws", 20]
     assert detect("eval", parts / "test", *more, "--out", "out", "-q") == 0
     assert capsys.readouterr().out == ""

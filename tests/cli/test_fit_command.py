@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from clipvet.cli._main import run_command
-from clipvet.detectors import Inspector, Recipe, read_records
+from clipvet.detectors import FIT_DETECTORS, FIT_GATES, Inspector, Recipe, read_records
 from tests.runs import save_pictures
 from tests.tiny import openai_tokenizer, tiny_bundle
 
@@ -42,7 +42,9 @@ def detect(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Det
 
 
 def fit(detect: Detect, good: Path, out: Path, bundle: Path, *more: object) -> int:
-    return detect("fit", good, "--out", out, "--bundle", bundle, "--device", "cpu", *more)
+    """Of winclip, unless another detector is named: it answers without good images, too."""
+    named = () if "-d" in more else ("-d", "winclip")
+    return detect("fit", good, "--out", out, "--bundle", bundle, "--device", "cpu", *named, *more)
 
 
 def test_fit_then_run_then_inspect(
@@ -83,6 +85,35 @@ def test_fit_then_run_then_inspect(
         recipe = Recipe.load(tmp_path / "line 3")
         for probe in recipe.probes:
             assert inspector(probe.file).detections[0].score == probe.scores["winclip"]
+
+
+def test_without_a_detector_it_is_patchcore_behind_a_gate(
+    detect: Detect, good: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = ["fit", good, "--bundle", bundle, "--device", "cpu"]
+    assert detect(*plain, "--out", tmp_path / "line") == 0
+    assert "recipe for patchcore, quality" in capsys.readouterr().out
+    recipe = Recipe.load(tmp_path / "line")
+    assert [spec.id for spec in recipe.specs] == list(FIT_DETECTORS)
+    assert recipe.gates == FIT_GATES
+    parts = save_pictures(tmp_path / "parts", 2, first=50)
+    Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(parts / "black.png")
+    run = ["run", parts, "--recipe", tmp_path / "line", "--out", tmp_path / "out", "-q"]
+    assert detect(*run, "--device", "cpu") in (0, 1)
+    records = {r.image.id: r for r in read_records(tmp_path / "out" / "records.jsonl")}
+    assert records["parts/black.png"].verdict == "abstain"
+    method = records["parts/050.png"].detections[0].details["method"]
+    assert method.startswith("PatchCore 3-shot (spaces=")
+    # New images alone, and the memory grows.
+    late = save_pictures(tmp_path / "late", 12, first=70)
+    more = ["fit", late, "--from", tmp_path / "line", "--learn", "--shots", 2, "--device", "cpu"]
+    assert detect(*more, "--out", tmp_path / "grown", "-q") == 0
+    learned = Recipe.load(tmp_path / "grown").calibrations["patchcore"].fitted_on
+    assert len(learned) == 5
+    assert learned[:3] == recipe.calibrations["patchcore"].fitted_on
+    # A detector that is named comes without a gate.
+    assert detect(*plain, "-d", "patchcore", "--out", tmp_path / "alone", "-q") == 0
+    assert Recipe.load(tmp_path / "alone").gates == ()
 
 
 def test_a_gate_abstains_where_it_would_flag(

@@ -230,7 +230,8 @@ def test_an_image_alone_scores_as_in_company(detect: Detect, tiny: Path, parts: 
 
 def test_a_recipe_gives_verdicts(detect: Detect, tiny: Path, tmp_path: Path) -> None:
     good = save_pictures(tmp_path / "good", 26)
-    fitted = detect("fit", good, "--out", "recipe", "--bundle", tiny, "--object", "cloth")
+    chosen = ["-d", "winclip", "--object", "cloth"]
+    fitted = detect("fit", good, "--out", "recipe", "--bundle", tiny, *chosen)
     assert fitted.returncode == 0, fitted.stderr
     new = save_pictures(tmp_path / "new", 3, first=30)
     Image.fromarray(np.zeros((30, 40, 3), np.uint8)).save(new / "black.png")

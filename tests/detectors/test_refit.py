@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from PIL import Image
 
 from clipvet.detectors import (
+    Batch,
+    DetectorEntry,
     DetectorSpec,
     FitConfig,
     FitSummary,
@@ -28,7 +31,33 @@ from clipvet.detectors._hashing import sha256_of
 from clipvet.detectors.errors import RecipeError, UsageError
 from clipvet.detectors.recipes._grouping import KnownImage, in_groups
 from clipvet.detectors.testing import FakeRuntime
-from tests.runs import EVERYTHING, picture, save_pictures
+from tests.runs import EVERYTHING, SOURCE, Learner, picture, save_pictures
+
+
+class Adder(Learner):
+    """Distance to the mean of all that it was ever fitted on."""
+
+    id = "adder"
+    learns_on = True
+
+    def fit(self, batches: Iterable[Batch]) -> None:
+        rows = [batch.features["cls_embed"] for batch in batches]
+        earlier = [self.rows_] if hasattr(self, "rows_") else []
+        self.rows_ = np.concatenate([*earlier, *rows])
+        self.mean_ = self.rows_.mean(axis=0)
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "rows.npy", self.rows_)
+
+    def load(self, folder: Path) -> None:
+        self.rows_ = np.load(folder / "rows.npy")
+        self.mean_ = self.rows_.mean(axis=0)
+
+
+ADDING = replace(
+    EVERYTHING,
+    detectors={**EVERYTHING.detectors, "adder": DetectorEntry(cls=Adder, source=SOURCE)},
+)
 
 
 def fitted(good: Path, out: Path, *names: str, **options: Any) -> FitSummary:
@@ -176,8 +205,6 @@ def test_scores_that_do_not_hold_here_are_not_mixed(good: Path, tmp_path: Path) 
 
 
 def test_a_recipe_that_does_not_know_its_images_is_refused(good: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     recipe = fitted(good, tmp_path / "a").recipe
     old = {name: replace(c, audit=None) for name, c in recipe.calibrations.items()}
     replace(recipe, calibrations=old).save(tmp_path / "old")
@@ -238,3 +265,110 @@ def test_a_threshold_of_bad_images_needs_them_again(good: Path, tmp_path: Path) 
         fit_like(tmp_path / "a", sources=(good,), out=tmp_path / "b")
     config = fit_like(tmp_path / "a", sources=(good,), out=tmp_path / "b", bad=(bad,))
     assert (config.threshold, config.rate) == ("recall=0.5", None)
+
+
+def rows_of(recipe: Path) -> int:
+    return len(np.load(recipe / "artefacts" / "adder" / "rows.npy"))
+
+
+def learned_by(recipe: Recipe, name: str) -> list[str]:
+    audit = recipe.calibrations[name].audit
+    assert audit is not None
+    return [image.sha256 for image in audit.learned]
+
+
+def learned_more(recipe: Path, sources: Path, out: Path, **options: Any) -> FitSummary:
+    config = fit_like(recipe, sources=(sources,), out=out, **options)
+    return fit(config, host=ADDING, runtime_factory=FakeRuntime)
+
+
+def test_a_detector_that_learns_on_adds_to_what_it_knows(tmp_path: Path) -> None:
+    old = save_pictures(tmp_path / "old", 20)
+    new = save_pictures(tmp_path / "new", 20, first=100)
+    specs = (DetectorSpec(id="adder"), DetectorSpec(id="learner"))
+    config = FitConfig(
+        sources=(old,), out=tmp_path / "a", specs=specs, gates=("learner",), shots=4, rate=0.1
+    )
+    first = fit(config, host=ADDING, runtime_factory=FakeRuntime)
+    more = learned_more(tmp_path / "a", new, tmp_path / "b", shots=3)
+    assert rows_of(tmp_path / "a") == 4
+    assert rows_of(tmp_path / "b") == 7
+    assert more.references == 7
+    assert more.held_out == 17
+    # What starts afresh knows the new images alone.
+    known = learned_by(first.recipe, "adder")
+    assert learned_by(more.recipe, "adder")[:4] == known
+    assert learned_by(more.recipe, "learner") == learned_by(more.recipe, "adder")[4:]
+    late = save_pictures(tmp_path / "late", 18, first=200)
+    again = learned_more(tmp_path / "b", late, tmp_path / "c", shots=2)
+    assert rows_of(tmp_path / "c") == 9
+    assert learned_by(again.recipe, "adder")[:7] == learned_by(more.recipe, "adder")
+
+
+def test_what_was_learned_from_never_calibrates(tmp_path: Path) -> None:
+    old = save_pictures(tmp_path / "old", 20)
+    specs = (DetectorSpec(id="adder"), DetectorSpec(id="learner"))
+    config = FitConfig(
+        sources=(old,), out=tmp_path / "a", specs=specs, gates=("learner",), shots=4, rate=0.1
+    )
+    known = learned_by(fit(config, host=ADDING, runtime_factory=FakeRuntime).recipe, "adder")
+    everything = save_pictures(tmp_path / "old", 6, first=100)  # 26 now
+    more = learned_more(tmp_path / "a", everything, tmp_path / "b", shots=2)
+    audit = more.recipe.calibrations["adder"].audit
+    assert audit is not None
+    assert not {image.sha256 for image in audit.held_out} & set(known)
+    assert more.held_out == 20
+    assert rows_of(tmp_path / "b") == 6  # each image once
+    # The other one is shown them, too: it has forgotten them.
+    assert set(learned_by(more.recipe, "learner")) == set(learned_by(more.recipe, "adder"))
+
+
+def test_no_shots_keep_what_was_learned(tmp_path: Path) -> None:
+    old = save_pictures(tmp_path / "old", 20)
+    specs = (DetectorSpec(id="adder"),)
+    config = FitConfig(sources=(old,), out=tmp_path / "a", specs=specs, shots=4, rate=0.1)
+    known = learned_by(fit(config, host=ADDING, runtime_factory=FakeRuntime).recipe, "adder")
+    none = learned_more(tmp_path / "a", old, tmp_path / "b", shots=0)
+    assert rows_of(tmp_path / "b") == 4
+    assert learned_by(none.recipe, "adder") == known
+    assert none.held_out == 16
+
+
+def test_parts_that_were_learned_from_never_calibrate(tmp_path: Path) -> None:
+    by = GroupBy(r"p\d+")
+
+    def views(folder: Path, which: range) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in range(14):
+            for view in which:
+                pixels = np.clip(picture(part).astype(int) + view, 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"p{part:02d}_{view}.png")
+        return folder
+
+    specs = (DetectorSpec(id="adder"),)
+    config = FitConfig(
+        sources=(views(tmp_path / "1" / "good", range(2)),), out=tmp_path / "a", specs=specs,
+        shots=2, rate=0.1, group_by=by,
+    )  # fmt: skip
+    first = fit(config, host=ADDING, runtime_factory=FakeRuntime).recipe
+    audit = first.calibrations["adder"].audit
+    assert audit is not None
+    parts = {image.group for image in audit.learned}
+    later = views(tmp_path / "2" / "good", range(2, 4))
+    more = learned_more(tmp_path / "a", later, tmp_path / "b", shots=1)
+    audit = more.recipe.calibrations["adder"].audit
+    assert audit is not None
+    assert not parts & {image.group for image in audit.held_out}
+    assert parts < {image.group for image in audit.learned}
+    assert len({image.group for image in audit.learned}) == 3
+
+
+def test_a_plain_fit_starts_afresh(tmp_path: Path) -> None:
+    old = save_pictures(tmp_path / "old", 20)
+    spec = DetectorSpec(id="adder")
+    config = FitConfig(sources=(old,), out=tmp_path / "a", specs=(spec,), shots=4, rate=0.1)
+    fit(config, host=ADDING, runtime_factory=FakeRuntime)
+    known = replace(spec, artefact=tmp_path / "a" / "artefacts" / "adder")
+    again = replace(config, out=tmp_path / "b", specs=(known,))
+    fit(again, host=ADDING, runtime_factory=FakeRuntime)
+    assert rows_of(tmp_path / "b") == 4
