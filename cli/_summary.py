@@ -107,9 +107,12 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
             f"{counted(tally.scored, 'image')} scored, none judged: fit a recipe with "
             "`detect fit GOOD/ --out RECIPE`"
         )
+    explained = {one.detector for one in summary.sets if one.notes}
     for detector, count in tally.not_applicable.items():
+        if detector in explained:
+            continue
         notes.append(f"{detector} did not apply to {counted(count, 'image')}: its query is missing")
-    notes += [_sets(one) for one in summary.sets]
+    notes += [note for one in summary.sets for note in _sets(one)]
     if recipe is None and summary.object in (None, "object") and tally.scored:
         notes.append('detectors were told to expect an "object": say what it is with --object')
     notes += [
@@ -129,14 +132,17 @@ def _notes(console: Console, summary: RunSummary, host: Host, recipe: Path | Non
     _where(console, summary)
 
 
-def _sets(found: SetSummary) -> str:
+def _sets(found: SetSummary) -> list[str]:
     if found.error is not None:
-        return found.error
+        return [found.error]
     parts = [
         f"{counted(count, 'group')} of {kind} images ({found.images[kind]})"
         for kind, count in sorted(found.groups.items())
     ]
-    return f"{found.detector}: {', '.join(parts) or 'no groups of images'}"
+    if not parts and not found.notes:
+        parts = ["no groups of images"]
+    groups = [f"{found.detector}: {', '.join(parts)}"] if parts else []
+    return [*groups, *found.notes]
 
 
 def _where(console: Console, summary: RunSummary) -> None:

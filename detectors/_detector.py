@@ -23,6 +23,7 @@ __all__ = [
     "Detector",
     "DetectorOptions",
     "ImageGroup",
+    "ImageScores",
     "Query",
     "QueryKind",
     "Score",
@@ -107,11 +108,15 @@ class Score:
         details: JSON-able facts; ``details["method"]`` names the variant that ran, and
             ``details["because"]``, if there is one, says in words what was found: it is shown
             in the reason of a verdict.
+        spool: name -> array that :meth:`Detector.finish` reads of this view. A score that has
+            some is *pending*: its value is not read, for only :meth:`Detector.finish` can tell
+            it. Only for detectors without :attr:`Detector.queries`.
     """
 
     value: float
     heatmap: NDArray[np.float32] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    spool: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +132,19 @@ class ImageGroup:
     kind: str
     members: Sequence[int] | NDArray[np.intp]
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageScores:
+    """What a set-level detector says about one image of a run whose score was pending.
+
+    Attributes:
+        place: of the image in the store that :meth:`Detector.finish` was given, from 0.
+        views: a score for each view of the image, in order; none of them is pending.
+    """
+
+    place: int
+    views: Sequence[Score]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +181,7 @@ class Detector(ABC):
         learns_on: True if :meth:`fit` adds to what :meth:`load` read, rather than replacing it.
         keeps: names of the details that :meth:`finish` reads of every image; a detector that
             has some is set-level. Every score has these details. They survive a kill, for they
-            are in the records.
+            are in the records. May be narrowed per instance: without any it is not set-level.
     """
 
     id: ClassVar[str]
@@ -174,7 +192,7 @@ class Detector(ABC):
     Options: ClassVar[type[DetectorOptions]] = DetectorOptions
     learns: ClassVar[bool] = False
     learns_on: ClassVar[bool] = False
-    keeps: ClassVar[frozenset[str]] = frozenset()
+    keeps: frozenset[str] = frozenset()
 
     def __init__(self, options: DetectorOptions | None = None) -> None:
         self.options = self.Options() if options is None else options
@@ -204,18 +222,23 @@ class Detector(ABC):
             view must not depend on the other views in the batch.
         """
 
-    def finish(self, store: Iterable[Mapping[str, Any]]) -> Iterable[ImageGroup]:
+    def finish(
+        self, store: Sequence[Mapping[str, Any]]
+    ) -> Iterable[ImageGroup | ImageScores | str]:
         """Say what only all images of a run together can tell; called once, after the last.
 
         Args:
-            store: for each image that has a score, in the order of the records, its details
-                named in :attr:`keeps` (of an image in several views, a list of each). Those of
-                a resumed run are among them. It can be read more than once, and is read from
-                disk: what is kept of it in memory should be a few bytes an image.
+            store: for each image that has a score or a pending one, in the order of the records,
+                its details named in :attr:`keeps` and the arrays of :attr:`Score.spool` (of an
+                image in several views, a list of each). Those of a resumed run are among them.
+                It can be read more than once and at any place, and is read from disk: what is
+                kept of it in memory should be a few bytes an image.
 
         Returns:
-            Groups of images, written to ``sets/<id>.jsonl`` of the run folder. They have no part
-            in any verdict.
+            Groups of images, written to ``sets/<id>.jsonl`` of the run folder; they have no part
+            in any verdict. The scores of images whose scores were pending, written into their
+            records. Sentences for the summary; the last of them also says why images that are
+            left without a score have none.
         """
         raise TypeError(f"detector {self.id!r} is not set-level")
 

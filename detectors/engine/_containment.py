@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipvet.detectors._counting import counted
-from clipvet.detectors._detector import Batch, Detector, Score
+from clipvet.detectors._detector import Batch, Detector, ImageGroup, ImageScores, Score
 from clipvet.detectors.engine._capture import captured
 from clipvet.detectors.errors import DetectorError, QueryMissing
 
@@ -27,6 +27,8 @@ __all__ = [
     "GuardedDetector",
     "blame",
     "checked_answers",
+    "checked_finding",
+    "checked_score",
     "one_line",
     "pick",
     "read_only",
@@ -126,7 +128,7 @@ def checked_answers(
         given, asked = _given(answers, "result"), counted(len(batch), "view")
         return Failure("error", f"{name}: returned {given} for {asked}")
     return [
-        _checked(name, answer, len(queries) if detector.queries else 1)
+        _checked(name, detector, answer, len(queries) if detector.queries else 1)
         for answer, queries in zip(answers, batch.queries, strict=True)
     ]
 
@@ -176,21 +178,28 @@ def _given(answer: Any, noun: str) -> str:
     return counted(len(answer), noun) if listed else type(answer).__name__
 
 
-def _checked(name: str, answer: Any, expected: int) -> list[Score] | Failure:
+def _checked(name: str, detector: Detector, answer: Any, expected: int) -> list[Score] | Failure:
     if isinstance(answer, Failure):  # of a worker, which has checked them itself
         return answer
     if not isinstance(answer, (list, tuple)) or len(answer) != expected:
         given, asked = _given(answer, "score"), counted(expected, "query", "queries")
         return Failure("error", f"{name}: returned {given} for {asked}")
     try:
-        return [_sound(score) for score in answer]
+        sound = [checked_score(score) for score in answer]
+        if detector.queries and any(score.spool for score in sound):
+            raise ValueError("its scores are pending, which takes a detector without queries")
+        return sound
     except (TypeError, ValueError, OverflowError) as error:
         return Failure("error", f"{name}: {one_line(error)}")
 
 
-def _sound(score: Any) -> Score:
+def checked_score(score: Any) -> Score:
+    """A score that can go into a record; raises TypeError or ValueError for anything else."""
     if not isinstance(score, Score):
         raise TypeError(f"returned {type(score).__name__} instead of Score")
+    details = dict(_items(score.details))
+    if score.spool:
+        return Score(value=0.0, details=details, spool=dict(_arrays(score.spool)))
     value = float(score.value) if isinstance(score.value, (Real, np.generic)) else math.nan
     if not math.isfinite(value):
         raise ValueError(f"its score is {score.value!r}, not a finite number")
@@ -204,7 +213,30 @@ def _sound(score: Any) -> Score:
             heatmap = np.array(heatmap, dtype=np.float32, order="C")
         if not np.isfinite(heatmap).all():  # after the cast: float64 holds more than float32
             raise ValueError("its heatmap holds numbers that are not finite")
-    return Score(value=value, heatmap=heatmap, details=dict(_items(score.details)))
+    return Score(value=value, heatmap=heatmap, details=details)
+
+
+def checked_finding(said: object) -> ImageGroup | ImageScores | str:
+    """What a set-level detector may find; raises TypeError for anything else."""
+    if isinstance(said, ImageGroup) and said.kind:
+        return said
+    if isinstance(said, str) and said:
+        return _utf8(" ".join(said.split()))
+    if isinstance(said, ImageScores):
+        return said
+    raise TypeError(f"finish gave {said!r}, not an ImageGroup with a kind")
+
+
+def _arrays(spool: Mapping[str, Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, values in spool.items():
+        array = np.asarray(values, order="C")
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"its spool holds {name}, which is {array.dtype} and no array of numbers"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise ValueError(f"its spool holds {name}, whose numbers are not all finite")
+        yield str(name), array
 
 
 def _items(details: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

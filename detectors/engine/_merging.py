@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from clipvet.detectors._detector import Query, Score
 from clipvet.detectors.engine._containment import Failure
-from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.engine._results import RawResult, Spooled
 from clipvet.detectors.engine._setup import Slot
 from clipvet.detectors.frames._frames import Frame
-from clipvet.detectors.frames._views import Region, View, merge_heatmaps
+from clipvet.detectors.frames._views import Box, Region, View, merge_heatmaps
 from clipvet.detectors.heatmaps._heatmaps import Heatmap, apply_mask
 
-__all__ = ["PlannedFrame", "merge_views"]
+__all__ = ["PlannedFrame", "merge_scores", "merge_views"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,29 +85,75 @@ def _result(
         if isinstance(answer, Failure):
             return RawResult(**facts, status=answer.status, error=answer.message)
         scores.append(answer[place])
+    boxes = [view.box for view in plan.views]
+    if any(score.spool for score in scores):
+        return _pending(slot, facts, scores, boxes)
+    size = (plan.frame.width, plan.frame.height)
+    return merge_scores(slot, facts, scores, boxes, size=size, region=region)
+
+
+def _pending(
+    slot: Slot, facts: Mapping[str, Any], scores: Sequence[Score], boxes: Sequence[Box]
+) -> RawResult:
+    """A result without a value; what finish reads goes with it."""
+    details = {**scores[0].details, **_kept(slot, scores)}
+    return RawResult(
+        **facts,
+        status="pending",
+        error=f"{slot.id}: not scored: it scores the images of a run (detect run) after the last",
+        details=details,
+        spooled=Spooled(views=[score.spool for score in scores], boxes=boxes),
+    )
+
+
+def merge_scores(
+    slot: Slot,
+    facts: Mapping[str, Any],
+    scores: Sequence[Score],
+    boxes: Sequence[Box],
+    *,
+    size: tuple[int, int],
+    region: Region | None,
+) -> RawResult:
+    """The result that the scores of all views of an image give.
+
+    Args:
+        slot: the detector.
+        facts: detector, version, task and query of the result.
+        scores: of the views.
+        boxes: of the views.
+        size: width and height of the image.
+        region: if it has a mask, heatmaps are levelled outside of it.
+    """
     worst = max(range(len(scores)), key=lambda index: scores[index].value)
-    details = dict(scores[worst].details)
+    details = {**scores[worst].details, **_kept(slot, scores)}
     if len(scores) > 1:
-        details["worst_view"] = list(plan.views[worst].box)
-        # What is said about all images of a run concerns the whole of each, not its worst view.
-        kept = slot.keeps & details.keys()
-        details |= {name: [score.details.get(name) for score in scores] for name in sorted(kept)}
+        details["worst_view"] = list(boxes[worst])
     try:
-        heatmap = _heatmap(plan, scores, region)
+        heatmap = _heatmap(scores, boxes, size, region)
     except ValueError as error:
         message = f"{slot.id}: its heatmaps cannot be laid together: {error}"
         return RawResult(**facts, status="error", error=message)
     return RawResult(**facts, value=scores[worst].value, heatmap=heatmap, details=details)
 
 
-def _heatmap(plan: PlannedFrame, scores: Sequence[Score], region: Region | None) -> Heatmap | None:
+def _kept(slot: Slot, scores: Sequence[Score]) -> dict[str, Any]:
+    """What is said about all images of a run concerns the whole of each, not its worst view."""
+    if len(scores) == 1:
+        return {}
+    names = sorted(slot.keeps & set().union(*(score.details for score in scores)))
+    return {name: [score.details.get(name) for score in scores] for name in names}
+
+
+def _heatmap(
+    scores: Sequence[Score], boxes: Sequence[Box], size: tuple[int, int], region: Region | None
+) -> Heatmap | None:
     grids = [score.heatmap for score in scores if score.heatmap is not None]
     if len(grids) < len(scores):
         return None
     shapes = sorted({grid.shape for grid in grids})
     if len(shapes) > 1:
         raise ValueError(f"shapes {shapes} differ")
-    grid, box = merge_heatmaps(grids, [view.box for view in plan.views])
-    size = (plan.frame.width, plan.frame.height)
+    grid, box = merge_heatmaps(grids, boxes)
     heatmap = Heatmap(grid=grid, box=box, image_size=size)
     return heatmap if region is None else apply_mask(heatmap, region)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from clipvet.detectors._detector import Query, Task
+from clipvet.detectors.frames._views import Box
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 
-__all__ = ["NEEDS_THE_WORLD", "DetectorSpec", "DomainScore", "RawResult", "ResultStatus"]
+__all__ = ["NEEDS_THE_WORLD", "DetectorSpec", "DomainScore", "RawResult", "ResultStatus", "Spooled"]
 
-ResultStatus = Literal["ok", "not_applicable", "error"]
+ResultStatus = Literal["ok", "not_applicable", "error", "pending"]
+"""``pending``: only all images of the run together can tell."""
 
 NEEDS_THE_WORLD: Final[frozenset[Task]] = frozenset({"ood", "safety", "vqa"})
 """Tasks whose answers come from the model's knowledge of the world, not from good images."""
@@ -68,6 +73,19 @@ class DomainScore:
         return f"the image {where} the world of bundle {self.bundle} ({facts})"
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spooled:
+    """What a set-level detector will read of one image after the run.
+
+    Attributes:
+        views: for each view its arrays, by name.
+        boxes: of the views.
+    """
+
+    views: Sequence[Mapping[str, NDArray[np.generic]]]
+    boxes: Sequence[Box]
+
+
 @dataclass(frozen=True, kw_only=True)
 class RawResult:
     """One detector's answer for one image and one query, before any verdict.
@@ -80,9 +98,11 @@ class RawResult:
         value: finite, higher is worse; the largest over the views. None unless status is "ok".
         heatmap: float32, laid together over the views, in pixels of the oriented image.
         details: JSON-able facts of the view with the largest value.
-        status: "ok", "not_applicable" (its query is missing) or "error".
+        status: "ok", "not_applicable" (its query is missing), "error", or "pending" (only all
+            images of a run together can tell).
         error: one line that names the detector; None if status is "ok".
         domain: of the bundle whose features it read; None if that has no gate.
+        spooled: of a pending result.
     """
 
     detector: str
@@ -95,3 +115,4 @@ class RawResult:
     status: ResultStatus = "ok"
     error: str | None = None
     domain: DomainScore | None = None
+    spooled: Spooled | None = None

@@ -132,7 +132,7 @@ class Slot:
     @property
     def keeps(self) -> frozenset[str]:
         """Details that it wants to see of all images of a run; empty if it is not set-level."""
-        return self.entry.cls.keeps
+        return self.entry.cls.keeps if self.detector is None else self.detector.keeps
 
     @property
     def detector(self) -> Detector | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from clipvet.detectors._detector import (
     Detector,
     DetectorOptions,
     ImageGroup,
+    ImageScores,
     Score,
 )
 from clipvet.detectors.errors import DetectorError, UsageError
@@ -29,7 +30,8 @@ from clipvet.detectors.isolation._values import (
     answers_from,
     batch_message,
     bundle_facts,
-    group_from,
+    finding_from,
+    image_message,
 )
 
 __all__ = ["IsolatedDetector"]
@@ -144,21 +146,38 @@ class IsolatedDetector(Detector, Closing):
         except (ValueError, TypeError, KeyError) as error:
             raise DetectorError(f"{self._name}: its worker process sent no scores") from error
 
-    def finish(self, store: Iterable[Mapping[str, Any]]) -> Iterator[ImageGroup]:
+    def finish(
+        self, store: Sequence[Mapping[str, Any]]
+    ) -> Iterator[ImageGroup | ImageScores | str]:
         """As the detector does."""
         passes: dict[int, Iterator[Mapping[str, Any]]] = {}
+
+        def details(kept: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: kept[name] for name in self.keeps}
 
         def read(message: Message) -> Message:
             number = message.facts["pass"]
             if number not in passes:
                 passes[number] = iter(store)
-            images = [dict(kept) for kept in islice(passes[number], _STORE_CHUNK)]
+            images = [details(kept) for kept in islice(passes[number], _STORE_CHUNK)]
             return Message(kind="images", facts={"images": images})
 
+        def look(message: Message) -> Message:
+            return Message(
+                kind="images", facts={"images": [details(store[message.facts["place"]])]}
+            )
+
+        def arrays(message: Message) -> Message:
+            return image_message(store[message.facts["place"]], self.keeps)
+
+        def count(_message: Message) -> Message:
+            return Message(kind="count", facts={"count": len(store)})
+
+        replies = {"store": read, "kept": look, "arrays": arrays, "count": count}
         request = Message(kind="finish")
-        for message in self._supervisor.stream(request, "finished", replies={"store": read}):
-            if message.kind == "group":
-                yield group_from(message)
+        for message in self._supervisor.stream(request, "finished", replies=replies):
+            if message.kind in {"group", "scores", "note"}:
+                yield finding_from(message)
 
     def close(self) -> None:
         """End the worker, whatever it does."""
@@ -180,6 +199,7 @@ class IsolatedDetector(Detector, Closing):
     def _know(self, done: Message) -> None:
         """Take over what the instance says about itself."""
         self.needs = frozenset(map(str, done.facts.get("needs", ())))
+        self.keeps = frozenset(map(str, done.facts.get("keeps", ())))
         self.heatmap_range = done.facts.get("heatmap_range")
 
     def _text(self, message: Message) -> Message:

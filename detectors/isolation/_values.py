@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cached_property
 from itertools import chain
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors._detector import Batch, ImageGroup, Query, Score
+from clipvet.detectors._detector import Batch, ImageGroup, ImageScores, Query, Score
 from clipvet.detectors.clip import BundleInfo
-from clipvet.detectors.engine._containment import Failure, read_only
+from clipvet.detectors.engine._containment import Failure, checked_score, read_only
 from clipvet.detectors.frames._views import View
 from clipvet.detectors.isolation._channel import Message
 
@@ -24,8 +24,10 @@ __all__ = [
     "batch_message",
     "bundle_facts",
     "bundle_from",
-    "group_from",
-    "group_message",
+    "finding_from",
+    "finding_message",
+    "image_from",
+    "image_message",
 ]
 
 
@@ -84,52 +86,112 @@ def bundle_from(facts: Mapping[str, Any]) -> BundleInfo:
 
 def answers_message(answers: Sequence[Sequence[Score] | Failure]) -> Message:
     """Checked answers, one for each view."""
-    heatmaps: list[NDArray[np.float32]] = []
+    arrays: list[NDArray[Any]] = []
     views: list[Any] = []
     for answer in answers:
         if isinstance(answer, Failure):
             views.append({"status": answer.status, "message": answer.message})
             continue
-        views.append([[score.value, score.heatmap is not None, score.details] for score in answer])
-        heatmaps += [score.heatmap for score in answer if score.heatmap is not None]
-    return Message(kind="done", facts={"answers": views}, arrays=heatmaps)
+        views.append([_score_facts(score) for score in answer])
+        for score in answer:
+            arrays += _score_arrays(score)
+    return Message(kind="done", facts={"answers": views}, arrays=arrays)
 
 
 def answers_from(message: Message) -> list[list[Score] | Failure]:
     """The other way round; raises ValueError, TypeError or KeyError for what is no answer."""
-    heatmaps = iter(message.arrays)
-
-    def score(value: Any, has_heatmap: Any, details: Any) -> Score:
-        if not isinstance(details, dict):
-            raise TypeError("details that are no mapping")
-        heatmap = next(heatmaps, None) if has_heatmap else None
-        if has_heatmap and heatmap is None:
-            raise ValueError("a heatmap that was not sent")
-        return Score(value=value, heatmap=heatmap, details=details)
+    arrays = iter(message.arrays)
 
     def answer(view: Any) -> list[Score] | Failure:
         if isinstance(view, dict):
             missing = view["status"] == "not_applicable"
             return Failure("not_applicable" if missing else "error", str(view["message"]))
-        return [score(*one) for one in view]
+        return [_score_from(one, arrays) for one in view]
 
     return [answer(view) for view in message.facts["answers"]]
 
 
-def group_message(group: ImageGroup) -> Message:
+def _group_message(group: ImageGroup) -> Message:
     """One group of a set-level detector."""
     members = np.fromiter((int(place) for place in group.members), np.int64)
     facts = {"kind": group.kind, "details": dict(group.details)}
     return Message(kind="group", facts=facts, arrays=[members])
 
 
-def group_from(message: Message) -> ImageGroup:
+def _group_from(message: Message) -> ImageGroup:
     """The other way round; raises as :func:`answers_from`."""
     kind, details = message.facts["kind"], message.facts["details"]
     (members,) = message.arrays
     if not (isinstance(kind, str) and isinstance(details, dict) and members.ndim == 1):
         raise TypeError("a group of the wrong form")
     return ImageGroup(kind=kind, members=members, details=details)
+
+
+def finding_message(said: ImageGroup | ImageScores | str) -> Message:
+    """What a set-level detector found."""
+    if isinstance(said, str):
+        return Message(kind="note", facts={"text": said})
+    if isinstance(said, ImageGroup):
+        return _group_message(said)
+    scores = [checked_score(score) for score in said.views]
+    facts = {"place": int(said.place), "views": [_score_facts(score) for score in scores]}
+    arrays = [array for score in scores for array in _score_arrays(score)]
+    return Message(kind="scores", facts=facts, arrays=arrays)
+
+
+def finding_from(message: Message) -> ImageGroup | ImageScores | str:
+    """The other way round; raises as :func:`answers_from`."""
+    if message.kind == "note":
+        return str(message.facts["text"])
+    if message.kind == "group":
+        return _group_from(message)
+    arrays = iter(message.arrays)
+    views = [_score_from(one, arrays) for one in message.facts["views"]]
+    return ImageScores(place=int(message.facts["place"]), views=views)
+
+
+def image_message(kept: Mapping[str, Any], details: Collection[str]) -> Message:
+    """The arrays that were kept of one image, those of several views one after the other."""
+    names = sorted(kept.keys() - set(details))
+    values = {name: kept[name] for name in names}
+    views = {name: len(value) if isinstance(value, list) else 0 for name, value in values.items()}
+    arrays = [
+        array
+        for value in values.values()
+        for array in (value if isinstance(value, list) else [value])
+    ]
+    return Message(kind="image", facts={"views": views}, arrays=arrays)
+
+
+def image_from(message: Message) -> dict[str, Any]:
+    """The other way round."""
+    arrays = iter(message.arrays)
+    return {
+        name: [next(arrays) for _ in range(count)] if count else next(arrays)
+        for name, count in message.facts["views"].items()
+    }
+
+
+def _score_facts(score: Score) -> list[Any]:
+    return [score.value, score.heatmap is not None, score.details, list(score.spool)]
+
+
+def _score_arrays(score: Score) -> list[NDArray[Any]]:
+    heatmap = [] if score.heatmap is None else [score.heatmap]
+    return [*heatmap, *score.spool.values()]
+
+
+def _score_from(facts: Sequence[Any], arrays: Iterator[NDArray[Any]]) -> Score:
+    value, has_heatmap, details, names = facts
+    if not isinstance(details, dict):
+        raise TypeError("details that are no mapping")
+    heatmap = next(arrays, None) if has_heatmap else None
+    if has_heatmap and heatmap is None:
+        raise ValueError("a heatmap that was not sent")
+    spool = dict(zip(names, arrays, strict=False))
+    if len(spool) != len(names):
+        raise ValueError("an array that was not sent")
+    return Score(value=value, heatmap=heatmap, details=details, spool=spool)
 
 
 class _LazyView(View):

@@ -13,8 +13,9 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +23,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from clipvet.detectors._detector import Batch, Context, Detector, ImageGroup
+from clipvet.detectors._detector import Batch, Context, Detector
 from clipvet.detectors.engine._capture import captured
-from clipvet.detectors.engine._containment import Failure, checked_answers
+from clipvet.detectors.engine._containment import Failure, checked_answers, checked_finding
 from clipvet.detectors.errors import DetectorError
 from clipvet.detectors.host._discovery import load_file
 from clipvet.detectors.isolation._channel import Channel, ChannelClosed, Message
@@ -33,7 +34,8 @@ from clipvet.detectors.isolation._values import (
     answers_message,
     batch_from,
     bundle_from,
-    group_message,
+    finding_message,
+    image_from,
 )
 
 __all__ = ["main"]
@@ -174,10 +176,8 @@ class _Worker:
         return answers_message(answers)
 
     def _finish(self, _request: Message) -> Message:
-        for group in self.detector.finish(_Store(self)):
-            if not isinstance(group, ImageGroup) or not group.kind:
-                raise TypeError(f"finish gave {group!r}, not an ImageGroup with a kind")
-            self.say(group_message(group))
+        for said in self.detector.finish(_Store(self)):
+            self.say(finding_message(checked_finding(said)))
         return Message(kind="done")
 
     def _facts(self) -> Message:
@@ -188,21 +188,56 @@ class _Worker:
         except (TypeError, ValueError):
             edges = None
         needs = sorted(self.detector.needs)
-        return Message(kind="done", facts={"needs": needs, "heatmap_range": edges})
+        facts = {"needs": needs, "keeps": sorted(self.detector.keeps), "heatmap_range": edges}
+        return Message(kind="done", facts=facts)
 
 
-class _Store:
+class _Store(Sequence[Mapping[str, Any]]):
     """What a set-level detector kept; each pass over it is read from the disk of the other side."""
 
     def __init__(self, worker: _Worker) -> None:
         self._worker = worker
         self._passes = 0
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
         self._passes += 1
-        number = self._passes
+        number, place = self._passes, 0
         while images := self._worker.ask("store", **{"pass": number}).facts["images"]:
-            yield from images
+            for details in images:
+                yield _Kept(self._worker, place, details)
+                place += 1
+
+    def __len__(self) -> int:
+        return int(self._worker.ask("count").facts["count"])
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        (details,) = self._worker.ask("kept", place=int(place)).facts["images"]
+        return _Kept(self._worker, int(place), details)
+
+
+class _Kept(Mapping[str, Any]):
+    """What was kept of one image; its arrays come when one is asked for."""
+
+    def __init__(self, worker: _Worker, place: int, details: Mapping[str, Any]) -> None:
+        self._worker = worker
+        self._place = place
+        self._details = details
+
+    @cached_property
+    def _arrays(self) -> dict[str, Any]:
+        return image_from(self._worker.ask("arrays", place=self._place))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._details[name] if name in self._details else self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._details
+        yield from self._arrays
+
+    def __len__(self) -> int:
+        return len(self._details) + len(self._arrays)
 
 
 class _Told(logging.Handler):

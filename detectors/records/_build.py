@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import cast
+from typing import Any, cast
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors.engine._engine import Engine
-from clipvet.detectors.engine._results import RawResult
+from clipvet.detectors.engine._results import DomainScore, RawResult, Spooled
 from clipvet.detectors.errors import FrameError
 from clipvet.detectors.frames._frames import Frame
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
@@ -29,11 +29,22 @@ from clipvet.detectors.records._records import (
     ThresholdFacts,
 )
 
-__all__ = ["KeepHeatmap", "failed_record", "image_facts", "scored_record"]
+__all__ = [
+    "KeepHeatmap",
+    "KeepSpool",
+    "detection_record",
+    "failed_record",
+    "image_facts",
+    "judged_again",
+    "raw_result",
+    "scored_record",
+]
 
 KeepHeatmap = Callable[[Heatmap, str, tuple[float, float] | None, str], HeatmapFacts]
 """(heatmap, name, range, label) -> where it is kept; the name tells the results of one image
 apart."""
+KeepSpool = Callable[[Spooled, str], str]
+"""(what finish reads, name) -> the file that holds it."""
 
 
 def image_facts(name: str, frame: Frame) -> ImageFacts:
@@ -71,6 +82,7 @@ def scored_record(
     recipe: Recipe | None,
     timing_ms: Mapping[str, float],
     keep: KeepHeatmap | None = None,
+    keep_spool: KeepSpool | None = None,
 ) -> Record:
     """The record of an image that went through the detectors.
 
@@ -81,6 +93,7 @@ def scored_record(
         recipe: gives thresholds and ranges; without one there is no verdict.
         timing_ms: per stage.
         keep: writes a heatmap somewhere; None writes none.
+        keep_spool: likewise, what set-level detectors will read after the run.
     """
     judgement = judge(results, recipe)
     infos = engine.infos
@@ -90,10 +103,12 @@ def scored_record(
     for result, judged in zip(results, judgement.detections, strict=True):
         number = counts[result.detector] = counts.get(result.detector, 0) + 1
         name = result.detector if number == 1 else f"{result.detector}.{number}"
-        heatmap = _heatmap_facts(result, judged, name=name, engine=engine, recipe=recipe, keep=keep)
-        bundle = engine.bundle_of(result.detector)
-        own_bundle = None if bundle == main.id else bundle
-        detections.append(_detection(result, judged, heatmap, recipe, own_bundle))
+        detection = detection_record(
+            result, judged, name=name, engine=engine, recipe=recipe, keep=keep
+        )
+        if result.spooled is not None and keep_spool is not None:
+            detection = detection.model_copy(update={"spool": keep_spool(result.spooled, name)})
+        detections.append(detection)
     return Record(
         image=image,
         verdict=judgement.verdict,
@@ -110,20 +125,84 @@ def scored_record(
     )
 
 
-def _detection(
+def judged_again(
+    record: Record, detections: Sequence[DetectionRecord], recipe: Recipe | None
+) -> Record:
+    """A record whose detections have changed, with the verdicts that follow from them."""
+    main = "" if record.runtime is None else record.runtime.bundle
+    judgement = judge([raw_result(one, main) for one in detections], recipe)
+    updated = (
+        one.model_copy(update={"verdict": judged.verdict})
+        for one, judged in zip(detections, judgement.detections, strict=True)
+    )
+    return record.model_copy(
+        update={
+            "verdict": judgement.verdict,
+            "reasons": tuple(map(without_folders, judgement.reasons)),
+            "detections": tuple(updated),
+            "combined": _combined(judgement.combined),
+        }
+    )
+
+
+def raw_result(one: DetectionRecord, main: str) -> RawResult:
+    """What a detection was made of, but for its heatmap.
+
+    Args:
+        one: of a record.
+        main: bundle of the record.
+    """
+    domain = None
+    if one.domain is not None:
+        found = one.domain
+        inside = found.threshold if found.inside is None else found.inside
+        domain = DomainScore(
+            bundle=one.bundle or main,
+            score=found.score,
+            threshold=found.threshold,
+            inside=inside,
+        )
+    return RawResult(
+        detector=one.detector,
+        version=one.version,
+        task=one.task,
+        query=None if one.query is None else Query(**cast("dict[str, Any]", one.query)),
+        value=one.score,
+        details=one.details,
+        status=one.status,
+        error=one.error,
+        domain=domain,
+    )
+
+
+def detection_record(
     result: RawResult,
     judged: Judged,
-    heatmap: HeatmapFacts | None,
+    *,
+    name: str,
+    engine: Engine,
     recipe: Recipe | None,
-    own_bundle: str | None,
+    keep: KeepHeatmap | None,
 ) -> DetectionRecord:
+    """One detector's part of a record.
+
+    Args:
+        result: of the engine.
+        judged: what the recipe says about it.
+        name: tells the results of one image apart.
+        engine: that computed it.
+        recipe: gives ranges and the threshold of the map.
+        keep: writes a heatmap somewhere; None writes none.
+    """
+    heatmap = _heatmap_facts(result, judged, name=name, engine=engine, recipe=recipe, keep=keep)
+    main, bundle = next(iter(engine.infos.values())), engine.bundle_of(result.detector)
     threshold = judged.threshold
     return DetectionRecord(
         detector=result.detector,
         version=result.version,
         task=result.task,
         query=_given(result.query),
-        bundle=own_bundle,
+        bundle=None if bundle == main.id else bundle,
         status=result.status,
         score=result.value,
         p_value=judged.p_value,

@@ -105,7 +105,10 @@ class DetectionRecord(_Part):
         default=None, description="the parts of the query that were given"
     )
     bundle: str | None = Field(default=None, description="if it is not the record's own")
-    status: ResultStatus = "ok"
+    status: ResultStatus = Field(
+        default="ok",
+        description="pending: not scored yet, the images of a run score each other after the last",
+    )
     score: float | None = Field(default=None, description="raw; higher is worse")
     p_value: float | None = Field(default=None, ge=0, le=1)
     threshold: ThresholdFacts | None = None
@@ -115,6 +118,9 @@ class DetectionRecord(_Part):
     domain: DomainFacts | None = Field(default=None, description="None: the bundle has no gate")
     details: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+    spool: str | None = Field(
+        default=None, description="in the run folder: what is compared with the other images"
+    )
 
 
 class DomainFacts(_Part):

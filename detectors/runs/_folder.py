@@ -11,10 +11,10 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 from clipvet.detectors._closing import Closing
 from clipvet.detectors._parsing import parse_json
@@ -30,6 +30,7 @@ from clipvet.detectors.runs._removal import (
     record_lines,
     remove_run,
 )
+from clipvet.detectors.runs._spool import has_lost_spool
 from clipvet.detectors.sources._origin import has_changed
 
 __all__ = ["RUN_SCHEMA", "RunFolder", "check_same", "configuration_sha256", "list_files"]
@@ -54,6 +55,8 @@ class RunFolder(Closing):
         self.resumed = 0
         self._lock = lock
         self._done: set[bytes] = set()
+        self._records: RecordWriter
+        self._failures: BinaryIO
 
     @classmethod
     def open(
@@ -133,6 +136,19 @@ class RunFolder(Closing):
             self._failures.flush()
             self._records.sync()
 
+    def rewrite(self, records: Iterable[Record]) -> None:
+        """Replace all records, whole or not at all, and with them the ledger of failures."""
+        path, ledger = self.path / RECORDS, self.path / FAILURES
+        with _room(self.path):
+            write_records(path, records)
+            self._records.close()
+            self._failures.close()
+            with replacing(ledger) as part, part.open("wb") as file:
+                for record in filter(None, record_lines(path)):
+                    file.writelines(_failure_lines(record))
+            self._failures = ledger.open("ab")
+            self._records = RecordWriter(path)
+
     def save(self, **facts: Any) -> None:
         """Update ``run.json``, whole or not at all."""
         self.state.update(facts)
@@ -158,7 +174,8 @@ class RunFolder(Closing):
         for record in record_lines(path):
             if (
                 record is None
-                or self._known(record)
+                or self.is_done(record.image.id)
+                or has_lost_spool(self.path, record)
                 or has_changed(record.image, roots, verify=verify)
             ):
                 dropped += 1
@@ -174,9 +191,6 @@ class RunFolder(Closing):
         (self.path / FAILURES).write_bytes(b"".join(failures))
         self._failures = (self.path / FAILURES).open("ab")
         self._records = RecordWriter(path)
-
-    def _known(self, record: Record) -> bool:
-        return self.is_done(record.image.id)
 
 
 def configuration_sha256(configuration: Mapping[str, Any]) -> str:
@@ -211,7 +225,7 @@ def _kept(
     path: Path, roots: dict[str, Path], seen: set[bytes], *, verify: bool
 ) -> Iterator[Record]:
     for record in record_lines(path):
-        if record is None or _key(record.image.id) in seen:
+        if record is None or _key(record.image.id) in seen or has_lost_spool(path.parent, record):
             continue
         if not has_changed(record.image, roots, verify=verify):
             seen.add(_key(record.image.id))

@@ -16,12 +16,14 @@ from functools import partial
 
 from clipvet.detectors._in_order import in_order
 from clipvet.detectors.engine._asked import AskedFrame, AskedView, Features
+from clipvet.detectors.engine._results import Spooled
 from clipvet.detectors.errors import FrameError
 from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.records._build import failed_record, image_facts, scored_record
 from clipvet.detectors.records._records import HeatmapFacts, ImageFacts, Record
 from clipvet.detectors.runs._setup import RunSetup
 from clipvet.detectors.runs._sinks import HeatmapFiles
+from clipvet.detectors.runs._spool import write_spool
 from clipvet.detectors.runs._stages import StageClock
 from clipvet.detectors.sources._source import FoundImage, NotYet
 
@@ -172,6 +174,9 @@ def _record(setup: RunSetup, heatmaps: HeatmapFiles, one: _Read) -> Record:
         name = f"{one.found.id}.{name}"
         return heatmaps.write(frame, heatmap, name=name, span=span, label=label)
 
+    def keep_spool(spooled: Spooled, name: str) -> str:
+        return write_spool(heatmaps.folder, spooled, name=f"{one.found.id}.{name}")
+
     return scored_record(
         _facts(image_facts(one.found.id, frame), one.found),
         setup.engine.results(one.asked),
@@ -181,6 +186,7 @@ def _record(setup: RunSetup, heatmaps: HeatmapFiles, one: _Read) -> Record:
             {**one.seconds, "infer": spent["encode"], "score": spent["detectors"]}
         ),
         keep=keep,
+        keep_spool=keep_spool,
     )
 
 

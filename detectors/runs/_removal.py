@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clipvet.detectors.errors import UsageError
+from clipvet.detectors.records._ids import file_stem
 from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._regions import COCO, LABELME, labelme_name
 
@@ -20,6 +21,7 @@ __all__ = [
     "REPORT_PICTURES",
     "RUN",
     "SETS",
+    "SPOOL",
     "inside_pictures",
     "is_report",
     "own_files",
@@ -38,9 +40,10 @@ REPORT_PICTURES: Final = "pictures"
 # Near the top of every report, so that a report may replace a report and nothing else.
 REPORT_MARK: Final = "clipvet.report/1"
 SETS: Final = "sets"
+SPOOL: Final = "spool"
 _REPORTS: Final = (REPORT_PAGE, f"{REPORT_FOLDER}/index.html")
 _TABLES: Final = ("records.csv", "records.parquet", "records.sqlite", COCO)
-_NAMED_BY_RECORDS = ("heatmaps", "overlays", LABELME)
+_NAMED_BY_RECORDS = ("heatmaps", "overlays", LABELME, SPOOL)
 
 
 def own_files(path: Path, state: Mapping[str, Any]) -> list[str]:
@@ -128,6 +131,11 @@ def _names(record: Record) -> Iterator[str]:
     for one in record.detections:
         if one.heatmap:
             yield from filter(None, (one.heatmap.file, one.heatmap.overlay))
+        if one.spool:
+            yield one.spool
+            # A run that is killed while its images score each other has maps that no record names.
+            stem = file_stem(f"{record.image.id}.{one.detector}")
+            yield from (f"heatmaps/{stem}.npz", f"heatmaps/{stem}.png", f"overlays/{stem}.png")
 
 
 def _inside(path: Path, name: str, folders: Collection[str]) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from clipvet.detectors.engine._engine import FeatureRuntime
-from clipvet.detectors.engine._setup import Slot
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._drift import LineWatch
 from clipvet.detectors.records._ids import Labels
@@ -16,11 +15,12 @@ from clipvet.detectors.records._records import Record
 from clipvet.detectors.runs._config import RunConfig
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._images import count_images, image_source
+from clipvet.detectors.runs._late_scores import LateScores, is_spooled
 from clipvet.detectors.runs._pipeline import make_records
 from clipvet.detectors.runs._regions import write_regions
 from clipvet.detectors.runs._report import Progress, RunReport
 from clipvet.detectors.runs._sets import finish_sets
-from clipvet.detectors.runs._setup import set_up
+from clipvet.detectors.runs._setup import RunSetup, set_up
 from clipvet.detectors.runs._sinks import HeatmapFiles, write_table
 from clipvet.detectors.runs._stages import StageClock
 from clipvet.detectors.runs._tally import RunSummary, SetSummary, Tally
@@ -42,7 +42,8 @@ def run(
         config: what to do.
         host: the plugins.
         progress: called after every image, in this thread.
-        on_record: called with every record of the folder, those of a resumed run first.
+        on_record: called with every record of the folder, those of a resumed run first; with
+            those that only the end of the run completes after it.
         runtime_factory: for tests, see :class:`Engine`.
 
     Raises:
@@ -57,7 +58,8 @@ def run(
         tally.add(record)
         if watch is not None:
             watch.see(record)
-        on_record(record)
+        if not is_spooled(record):  # else it is not complete yet
+            on_record(record)
 
     with (
         setup.engine,
@@ -84,12 +86,12 @@ def run(
                     take(record)
                     progress(report.progress())
             folder.sync()
-            table, regions, sets = _write_sinks(config, setup.engine.slots)
+            table, regions, sets = _write_sinks(config, setup, folder, tally, on_record)
         except KeyboardInterrupt:
             report.save("interrupted")
             if total is None:  # nobody knew an end: this is it
                 folder.sync()
-                _, _, sets = _write_sinks(config, setup.engine.slots)
+                _, _, sets = _write_sinks(config, setup, folder, tally, on_record)
                 report.save("interrupted", sets=_by_detector(sets))
             raise
         except BaseException:
@@ -100,12 +102,24 @@ def run(
 
 
 def _write_sinks(
-    config: RunConfig, slots: Sequence[Slot]
+    config: RunConfig,
+    setup: RunSetup,
+    folder: RunFolder,
+    tally: Tally,
+    on_record: Callable[[Record], None],
 ) -> tuple[Path | None, Path | None, Sequence[SetSummary]]:
-    """What is made of all records together: the table, the regions, what only a set can tell."""
+    """What is made of all records together: what only a set can tell, the table, the regions."""
+    late = LateScores(
+        HeatmapFiles(folder=config.out, mode=config.heatmaps),
+        setup.engine,
+        setup.recipe,
+        roots=folder.roots,
+        read=setup.reader.read,
+    )
+    sets = finish_sets(folder, setup.engine.slots, late, tally, on_record)
     table = write_table(config.out, config.table)
     regions = None if config.regions is None else write_regions(config.out, config.regions)
-    return table, regions, finish_sets(config.out, slots)
+    return table, regions, sets
 
 
 def _by_detector(sets: Sequence[SetSummary]) -> dict[str, dict[str, Any]]:

@@ -64,7 +64,7 @@ class HeatmapFiles:
 
     def write(
         self,
-        frame: Frame,
+        frame: Frame | None,
         heatmap: Heatmap,
         *,
         name: str,
@@ -74,7 +74,7 @@ class HeatmapFiles:
         """Write one heatmap and say where it is.
 
         Args:
-            frame: the image.
+            frame: the image; None draws no overlay.
             heatmap: of that image.
             name: record id, dot, detector: what the files are called after.
             span: range of the pictures; without one there can be no picture, only numbers.
@@ -89,7 +89,12 @@ class HeatmapFiles:
             low, high = span
             file = f"heatmaps/{stem}.png"
             self._whole(file, lambda path: heatmap.save_png16(path, low=low, high=high))
-        if self.mode == "overlay" and span is not None and _drawable(heatmap.image_size):
+        if (
+            self.mode == "overlay"
+            and frame is not None
+            and span is not None
+            and _drawable(heatmap.image_size)
+        ):
             overlay = f"overlays/{stem}.png"
             self._whole(overlay, lambda path: _save_overlay(path, frame, heatmap, span, label))
         rows, columns = heatmap.grid.shape

@@ -36,6 +36,7 @@ class Tally:
         verdicts: by name; "none" for images that were scored and could not be judged.
         detector_errors: detector -> images on which it failed.
         not_applicable: detector -> images on which its query was missing.
+        spooled: images that only the end of the run completes.
     """
 
     images: int = 0
@@ -44,6 +45,7 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     detector_errors: Counter[str] = field(default_factory=Counter)
     not_applicable: Counter[str] = field(default_factory=Counter)
+    spooled: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
     _worst: dict[str, list[WorstImage]] = field(default_factory=dict)
 
@@ -62,12 +64,17 @@ class Tally:
         """True if any image that was scored has a verdict that says something about it."""
         return any(self.verdicts[name] for name in ("pass", "flag", "abstain"))
 
+    def restart(self) -> None:
+        """Count from the start, records that have changed."""
+        vars(self).update(vars(Tally()))
+
     def add(self, record: Record) -> None:
         """Count one record."""
         self.images += 1
         self.failed += record.failed
         self.statuses[record.status] += 1
         self.verdicts[record.verdict or "none"] += 1
+        self.spooled += any(one.spool for one in record.detections)
         if record.status != "ok" and len(self.failures) < _KEPT:
             self.failures.append((record.image.id, record.reasons[0] if record.reasons else ""))
         for one in record.detections:
@@ -116,6 +123,8 @@ class SetSummary:
         groups: kind -> how many groups.
         images: kind -> how many images are in them.
         error: why there is no file.
+        scored: images whose pending scores it gave.
+        notes: sentences for the reader.
     """
 
     detector: str
@@ -123,6 +132,8 @@ class SetSummary:
     groups: dict[str, int] = field(default_factory=dict)
     images: dict[str, int] = field(default_factory=dict)
     error: str | None = None
+    scored: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

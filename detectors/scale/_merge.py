@@ -16,8 +16,6 @@ from typing import Any, Self, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from clipvet.detectors._parsing import parse_json
-from clipvet.detectors.engine._engine import Engine
-from clipvet.detectors.engine._results import DetectorSpec
 from clipvet.detectors.errors import UsageError
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._drift import LineWatch
@@ -30,6 +28,7 @@ from clipvet.detectors.runs._removal import RECORDS, RUN, inside_pictures
 from clipvet.detectors.runs._sets import finish_sets
 from clipvet.detectors.runs._sinks import TableFormat, check_format, write_table
 from clipvet.detectors.runs._tally import SetSummary, Tally
+from clipvet.detectors.scale._merged_sets import late_scores, set_level_engine
 from clipvet.detectors.scale._partitions import PARTITIONED_SCHEMA, PartitionFolder
 from clipvet.detectors.scale._storage import Storage
 from clipvet.detectors.sources._shard import Shard
@@ -100,7 +99,7 @@ def merge_runs(
     recipe = Recipe.load(recipe_folder) if recipe_folder and Path(recipe_folder).is_dir() else None
     watch = None if recipe is None else LineWatch(recipe)
     with ExitStack() as stack:
-        engine = _set_level(configuration, recipe, host)
+        engine = set_level_engine(first, configuration, recipe, host)
         if engine is not None:
             stack.enter_context(engine)
         folder = stack.enter_context(RunFolder.open(out, configuration))
@@ -117,12 +116,15 @@ def merge_runs(
         folder.sync()
         drifts = [] if watch is None else watch.drifts
         warnings += [drift.sentence for drift in drifts]
+        sets: tuple[SetSummary, ...] = ()
+        if engine is not None:
+            late = late_scores(folder, engine, recipe, host)
+            sets = tuple(finish_sets(folder, engine.slots, late, tally))
         written = write_table(out, table)
         found = None
         folder.save(**{name: first[name] for name in _SHARED if name in first})
         if regions is not None:
             found = write_regions(out, regions)
-        sets = tuple(finish_sets(out, () if engine is None else engine.slots))
         folder.save(
             status="finished",
             counts=tally.counts(),
@@ -178,9 +180,10 @@ class _Part:
             yield from folder.records(name)
 
     def bring(self, record: Record, out: Path) -> None:
-        """Link or copy the pictures that a record names."""
+        """Link or copy the files that a record names."""
         for one in record.detections:
-            for name in (one.heatmap.file, one.heatmap.overlay) if one.heatmap else ():
+            pictures = (one.heatmap.file, one.heatmap.overlay) if one.heatmap else ()
+            for name in (*pictures, one.spool):
                 if name is None or not inside_pictures(out, name):
                     continue
                 target = out / name
@@ -273,16 +276,3 @@ def _facts(parts: Sequence[_Part]) -> dict[str, Any]:
         "started": min(state.get("started", "") for state in states),
         **{name: sum(state.get(name, 1) for state in states) for name in _SUMMED},
     }
-
-
-def _set_level(
-    configuration: Mapping[str, Any], recipe: Recipe | None, host: Host
-) -> Engine | None:
-    """The set-level detectors of the runs; their scores are in the records."""
-    specs = {spec.id: spec for spec in recipe.specs} if recipe is not None else {}
-    wanted = [
-        specs.get(one["id"], DetectorSpec(id=one["id"], options=one["options"]))
-        for one in configuration["detectors"]
-        if host.detector(one["id"]).cls.keeps
-    ]
-    return Engine(wanted, host=host, device="cpu") if wanted else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipvet.detectors._counting import counted
-from clipvet.detectors._detector import ImageGroup
+from clipvet.detectors._detector import ImageGroup, ImageScores
 from clipvet.detectors.errors import ArtefactMissing
 from clipvet.detectors.testing._subject import Subject, same_scores
 
@@ -57,17 +57,29 @@ def save_load_round_trip(subject: Subject) -> None:
 def kept_details_are_there(subject: Subject) -> None:
     """Every score has the details that finish() will read."""
     for score in subject.scores():
-        missing = sorted(subject.cls.keeps - score.details.keys())
+        missing = sorted(subject.ready().keeps - score.details.keys())
         assert not missing, f"details lack {', '.join(missing)}, which keeps names"
 
 
 def groups_are_of_the_images(subject: Subject) -> None:
-    """finish() takes any number of images, none included, and gives sound groups of them."""
-    details = [score.details for score in subject.scores()]
-    kept = json.loads(json.dumps([{name: d[name] for name in subject.cls.keeps} for d in details]))
+    """finish() takes any number of images, none included, and says sound things of them."""
+    keeps, scores = subject.ready().keeps, subject.scores()
+    details = [{name: score.details[name] for name in keeps} for score in scores]
+    kept = [
+        {**plain, **score.spool}
+        for plain, score in zip(json.loads(json.dumps(details)), scores, strict=True)
+    ]
     stores: tuple[list[dict[str, Any]], ...] = ([], kept, kept + kept)
-    for store in stores:
+    for store in stores if keeps else ():
         for group in subject.ready().finish(store):
+            if isinstance(group, str):
+                assert group.strip(), "a sentence for the summary is empty"
+                continue
+            if isinstance(group, ImageScores):
+                assert 0 <= group.place < len(store), f"place {group.place} is no image"
+                assert group.views, f"there is no score for the image at place {group.place}"
+                assert not any(score.spool for score in group.views), "finish gave a pending score"
+                continue
             assert isinstance(group, ImageGroup), f"{group!r} is not an ImageGroup"
             assert group.kind, "a group has no kind"
             json.dumps(dict(group.details), allow_nan=False)

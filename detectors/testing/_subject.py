@@ -149,12 +149,13 @@ def textures(count: int, *, seed: int) -> list[Pixels]:
 
 
 def same_scores(left: list[list[Score]], right: list[list[Score]]) -> bool:
-    """True if values and heatmaps are equal bit for bit."""
+    """True if values, heatmaps, and what is kept for the end of a run are equal bit for bit."""
     return [[_bits(s) for s in view] for view in left] == [
         [_bits(s) for s in view] for view in right
     ]
 
 
-def _bits(score: Score) -> tuple[bytes, bytes | None]:
-    heatmap = None if score.heatmap is None else score.heatmap.tobytes()
-    return np.float64(score.value).tobytes(), heatmap
+def _bits(score: Score) -> tuple[bytes, ...]:
+    heatmap = b"" if score.heatmap is None else score.heatmap.tobytes()
+    spool = [np.asarray(score.spool[name]).tobytes() for name in sorted(score.spool)]
+    return np.float64(score.value).tobytes(), heatmap, *spool

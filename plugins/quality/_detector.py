@@ -40,7 +40,7 @@ class Quality(Detector):
     task: ClassVar[Task] = "quality"
     Options: ClassVar[type[QualityOptions]] = QualityOptions
     learns: ClassVar[bool] = True
-    keeps: ClassVar[frozenset[str]] = frozenset({"fingerprint", "hash"})
+    keeps: frozenset[str] = frozenset({"fingerprint", "hash"})
     options: QualityOptions
 
     def __init__(self, options: QualityOptions | None = None) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -25,7 +25,7 @@ from clipvet.detectors import (
     run,
 )
 from clipvet.detectors.host._validation import detector_problems
-from clipvet.detectors.runs._sets import Store
+from clipvet.detectors.runs._set_store import Store
 from clipvet.detectors.testing import FakeRuntime, detector_checks, run_checks
 from tests.runs import Energy, host, save_pictures
 
@@ -34,7 +34,7 @@ class Sizes(Energy):
     """Groups images by their mean, in classes of 16 grey levels."""
 
     id = "sizes"
-    keeps: ClassVar[frozenset[str]] = frozenset({"level"})
+    keeps: frozenset[str] = frozenset({"level"})
 
     def score(self, batch: Batch) -> list[list[Score]]:
         return [
@@ -215,13 +215,13 @@ def test_an_image_in_tiles_keeps_one_value_a_tile(tmp_path: Path) -> None:
 
 def test_the_class_says_what_finish_reads() -> None:
     class Mute(Energy):
-        keeps: ClassVar[frozenset[str]] = frozenset({"level"})
+        keeps: frozenset[str] = frozenset({"level"})
 
     class Forgetful(Sizes):
-        keeps: ClassVar[frozenset[str]] = frozenset()
+        keeps: frozenset[str] = frozenset()
 
     class Wrong(Sizes):
-        keeps: ClassVar[Any] = "level"
+        keeps: Any = "level"
 
     assert detector_problems(Sizes) == []
     assert "keeps level, and does not implement finish" in detector_problems(Mute)[0]
@@ -231,7 +231,7 @@ def test_the_class_says_what_finish_reads() -> None:
 
 def test_the_checks_of_a_set_level_detector() -> None:
     class Lacking(Sizes):
-        keeps: ClassVar[frozenset[str]] = frozenset({"level", "colour"})
+        keeps: frozenset[str] = frozenset({"level", "colour"})
 
     failed = {
         cls.id: {one.name for one in run_checks(detector_checks(cls)) if one.message}

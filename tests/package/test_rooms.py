@@ -23,6 +23,7 @@ SURFACES = [
     "clipvet.plugins.fooling",
     "clipvet.plugins.inappropriate",
     "clipvet.plugins.mini",
+    "clipvet.plugins.mutual",
     "clipvet.plugins.quality",
     "clipvet.plugins.unanswerable",
     "clipvet.plugins.vim",
