@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clipvet.detectors import (
-    DEFAULT_DETECTORS,
     DecodePolicy,
     DetectorSpec,
     Isolation,
@@ -115,7 +114,7 @@ def specs_from(
     artefacts: Sequence[str],
     *,
     recipe: Path | None,
-    default: Sequence[str] = DEFAULT_DETECTORS,
+    default: Sequence[str],
 ) -> list[DetectorSpec]:
     """Detectors, their options and what they learned from ``-d``, ``--set``, ``--artefact``.
 

@@ -49,7 +49,11 @@ class DeviceName(StrEnum):
 Detectors = Annotated[
     list[str] | None,
     typer.Option(
-        "-d", "--detector", metavar="ID", help="Repeatable; else winclip.", rich_help_panel=WHAT
+        "-d",
+        "--detector",
+        metavar="ID",
+        help="Repeatable; else what suits the images.",
+        rich_help_panel=WHAT,
     ),
 ]
 ObjectName = Annotated[

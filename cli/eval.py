@@ -128,16 +128,20 @@ def eval(  # noqa: A001, PLR0917 - the name of the command; Typer makes options 
     )
     from clipvet.cli._eval_table import print_evaluation
     from clipvet.cli._progress import steps_display
-    from clipvet.detectors import EvalConfig, Host, evaluate
+    from clipvet.detectors import EvalConfig, Host, default_detectors, evaluate
 
+    query = query_from(object_, classes)
+    default = default_detectors(query=query, references=references is not None)
     config = EvalConfig(
         folder=folder,
         masks=masks,
         out=out,
-        specs=specs_from(detector or [], settings or [], artefact or [], recipe=recipe),
+        specs=specs_from(
+            detector or [], settings or [], artefact or [], recipe=recipe, default=default
+        ),
         recipe=recipe,
         bundle=bundle,
-        query=query_from(object_, classes),
+        query=query,
         references=references,
         region=region_from(roi),
         tiling=tiling_from(tile, overlap),

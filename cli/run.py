@@ -149,15 +149,31 @@ def run(  # noqa: PLR0917 - Typer makes options of them
     )
     from clipvet.cli._progress import progress_display
     from clipvet.cli._summary import print_summary
-    from clipvet.detectors import Host, Questions, RunConfig, Sampling, Shard
+    from clipvet.detectors import (
+        Host,
+        Questions,
+        RunConfig,
+        Sampling,
+        Shard,
+        default_detectors,
+    )
 
+    query = query_from(object_, classes)
+    default = default_detectors(
+        query=query,
+        references=references is not None,
+        arriving=watch or shard is not None,
+        sources=paths or (),
+    )
     config = RunConfig(
         sources=sources_from(paths or [], files_from, null=null),
         out=out or _new_folder(Path("clipvet-runs")),
-        specs=specs_from(detector or [], settings or [], artefact or [], recipe=recipe),
+        specs=specs_from(
+            detector or [], settings or [], artefact or [], recipe=recipe, default=default
+        ),
         recipe=recipe,
         bundle=bundle,
-        query=query_from(object_, classes),
+        query=query,
         questions=None if questions is None else Questions.read(questions),
         references=references,
         region=region_from(roi),

@@ -96,7 +96,8 @@ from clipvet.detectors.records._records import (
 from clipvet.detectors.reports._facts import RunFacts
 from clipvet.detectors.reports._originals import Thumbnail, thumbnail
 from clipvet.detectors.reports._write import ReportSummary, write_report
-from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig
+from clipvet.detectors.runs._config import RunConfig
+from clipvet.detectors.runs._default_detectors import DEFAULT_DETECTORS, default_detectors
 from clipvet.detectors.runs._folder import RunFolder
 from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._regions import RegionFormat, write_regions
@@ -231,6 +232,7 @@ __all__ = [
     "apply_mask",
     "check_free",
     "counted",
+    "default_detectors",
     "describe_detector",
     "evaluate",
     "examine",

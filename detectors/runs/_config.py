@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from clipvet.detectors._detector import Query
 from clipvet.detectors._hashing import sha256_of_folder
@@ -23,10 +23,7 @@ from clipvet.detectors.sources._given import SourceName, check_watched
 from clipvet.detectors.sources._shard import Shard
 from clipvet.detectors.sources._watch import Watching
 
-__all__ = ["DEFAULT_DETECTORS", "RunConfig", "describe", "describe_task"]
-
-DEFAULT_DETECTORS: Final = ("winclip",)
-"""What runs where no detector is named."""
+__all__ = ["RunConfig", "describe", "describe_task"]
 
 
 @dataclass(frozen=True, kw_only=True)

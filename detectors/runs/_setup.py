@@ -18,7 +18,8 @@ from clipvet.detectors.heatmaps._heatmaps import Heatmap
 from clipvet.detectors.heatmaps._regions import find_regions
 from clipvet.detectors.host._host import Host
 from clipvet.detectors.recipes._recipe import Recipe
-from clipvet.detectors.runs._config import DEFAULT_DETECTORS, RunConfig, describe
+from clipvet.detectors.runs._config import RunConfig, describe
+from clipvet.detectors.runs._default_detectors import default_detectors
 from clipvet.detectors.runs._questions import Questions
 from clipvet.detectors.runs._reading import FileReader
 from clipvet.detectors.runs._sinks import check_format
@@ -130,7 +131,15 @@ def _check_regions(recipe: Recipe) -> None:
 def _specs(config: RunConfig, recipe: Recipe | None) -> tuple[DetectorSpec, ...]:
     """Those of the recipe first, then what is asked for beside them."""
     if recipe is None:
-        return tuple(config.specs) or tuple(DetectorSpec(id=name) for name in DEFAULT_DETECTORS)
+        if config.specs:
+            return tuple(config.specs)
+        names = default_detectors(
+            query=config.query,
+            references=config.references is not None,
+            arriving=config.watching is not None or config.shard is not None,
+            sources=config.sources if isinstance(config.sources, list | tuple) else (),
+        )
+        return tuple(DetectorSpec(id=name) for name in names)
     own = {spec.id for spec in recipe.specs}
     for spec in config.specs:
         if spec.id in own and spec != DetectorSpec(id=spec.id):
