@@ -181,5 +181,12 @@ def _convolve(state: State, x: Tensor, name: str, *, stride: int = 1, groups: in
 
 
 def _normed(state: State, x: Tensor, norm: str) -> Tensor:
-    parts = (state[f"{norm}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
-    return F.batch_norm(x, *parts, training=False, eps=_EPSILON)
+    return F.batch_norm(
+        x,
+        state[f"{norm}.running_mean"],
+        state[f"{norm}.running_var"],
+        state[f"{norm}.weight"],
+        state[f"{norm}.bias"],
+        training=False,
+        eps=_EPSILON,
+    )

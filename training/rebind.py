@@ -69,9 +69,9 @@ def _replace(path: Path, hashes: dict[str, str]) -> bool:
 def _check_equal(old: Bundle, new: Bundle) -> None:
     names = sorted(old.info.features)
     views = [part(seed, old.info.image_size) for seed in range(_PARTS)]
-    found = [_encoded(bundle, names, views) for bundle in (old, new)]
-    for name, values in found[0].items():
-        if not np.array_equal(values, found[1].get(name)):
+    wanted, found = (_encoded(bundle, names, views) for bundle in (old, new))
+    for name, values in sorted(wanted.items()):
+        if not np.array_equal(values, found[name]):
             raise UsageError(f"{name} of {new.folder} is not that of {old.folder}: learn again")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,12 +47,12 @@ needs_package = pytest.mark.skipif(
 )
 
 
-def random_state(seed: int = 0) -> dict[str, torch.Tensor]:
+def random_state(seed: int = 0) -> dict[str, Any]:
     """Weights of the network's names and shapes, batch norms of every size."""
     generator = torch.Generator().manual_seed(seed)
     widths = [32, 16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320]
     kernels = [3, 3, 3, 5, 5, 3, 3, 3, 5, 5, 5, 5, 5, 5, 5, 3]
-    state: dict[str, torch.Tensor] = {}
+    state: dict[str, Any] = {}
 
     def convolution(name: str, norm: str, shape: tuple[int, ...]) -> None:
         fan = np.prod(shape[1:])

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from clipvet.detectors import Host
+from clipvet.detectors._features import TRUNK_FEATURES
 from clipvet.detectors.clip import Bundle, Device, PixelBatch, Runtime, find_bundle, open_session
 from clipvet.detectors.clip import _openvino as ours
 from clipvet.detectors.errors import BundleError, MissingDependency, ProviderUnavailable
@@ -79,12 +80,14 @@ def test_bfloat16_points_where_float32_does(mini: Bundle, views: Views) -> None:
     wanted, found = (features(mini, views, device) for device in ("cpu", "openvino-bf16"))
     assert not np.array_equal(wanted["cls_embed"], found["cls_embed"])
     for name, values in wanted.items():
-        assert _cosine(values, found[name]) > 0.998, name
+        # Each channel's mean is taken off a cell of the trunk: what is left holds more rounding.
+        least = 0.99 if name in TRUNK_FEATURES else 0.998
+        assert _cosine(values, found[name]) > least, name
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_view_alone_equals_itself_in_a_batch(mini: Bundle, views: Views, device: Device) -> None:
-    needs = ["cls_embed", "patch_embed", "win2_embed", "win3_embed", "vv_stage_4_embed"]
+    needs = ["cls_embed", "patch_embed", "win2_embed", "win3_embed", "vv_stage_4_embed", "trunk_16"]
     found = []
     for batch_size, threads in ((1, 2), (3, 1), (8, 2)):
         with Runtime(

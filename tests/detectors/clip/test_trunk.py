@@ -108,8 +108,8 @@ def test_bits_do_not_depend_on_batch_mates_threads_or_order(
     wanted = encode(mini, views, device=device, threads=1)
     order = np.random.default_rng(1).permutation(len(views))
     for batch_size, threads in itertools.product((1, 3, 8), (1, 2)):
-        settings = {"device": device, "batch_size": batch_size, "threads": threads}
-        mixed = encode(mini, [views[i] for i in order], **settings)
+        settings = {"batch_size": batch_size, "threads": threads}
+        mixed = encode(mini, [views[i] for i in order], TRUNK_FEATURES, device, **settings)
         for name, values in wanted.items():
             np.testing.assert_array_equal(mixed[name], values[order], err_msg=f"{settings}")
 
