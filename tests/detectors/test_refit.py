@@ -39,6 +39,7 @@ class Adder(Learner):
 
     id = "adder"
     learns_on = True
+    rows_: np.ndarray
 
     def fit(self, batches: Iterable[Batch]) -> None:
         rows = [batch.features["cls_embed"] for batch in batches]

@@ -9,7 +9,6 @@ its random start (the patch nearest to the mean of all). Images 0 to 3 are learn
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -100,4 +99,4 @@ def tokens(maps: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

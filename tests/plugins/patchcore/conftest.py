@@ -74,7 +74,9 @@ def make_context() -> Callable[..., Context]:
             description="",
             trunk_grids={"trunk_16": (4, 4)},
         )
-        return Context(bundle=bundle, encode_text=lambda prompts: np.zeros((len(prompts), 64)))
+        return Context(
+            bundle=bundle, encode_text=lambda prompts: np.zeros((len(prompts), 64), np.float32)
+        )
 
     return make
 

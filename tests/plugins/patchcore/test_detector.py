@@ -35,12 +35,12 @@ def test_options_that_contradict_themselves() -> None:
         {"spaces": ("cls_embed",)},
         {"spaces": ("win2_embed",)},
         {"spaces": ("hidden_9",)},
-        {"weights": (1.0, 2.0)},
-        {"weights": (0.0,)},
-        {"weights": (float("inf"),)},
+        {"weights": (1.0, 2.0, 3.0)},
+        {"weights": (1.0, 0.0)},
+        {"weights": (1.0, float("inf"))},
         {"neighbourhood": 2},
         {"neighbourhood": ()},
-        {"neighbourhood": (1, 3)},
+        {"neighbourhood": (1, 3, 1)},
         {"coreset": 0},
         {"coreset": 1.1},
         {"max_patches": 0},
@@ -58,8 +58,9 @@ def test_options_that_contradict_themselves() -> None:
 
 
 def test_one_neighbourhood_for_all_spaces_or_one_each() -> None:
-    assert PatchCoreOptions(neighbourhood=3) == PatchCoreOptions(neighbourhood=[3])
-    assert PatchCoreOptions(spaces=TWO, neighbourhood=3).sides == (3, 3)
+    three: dict[str, Any] = {"neighbourhood": 3}
+    assert PatchCoreOptions(**three) == PatchCoreOptions(neighbourhood=(3,))
+    assert PatchCoreOptions(spaces=TWO, **three).sides == (3, 3)
     options = PatchCoreOptions(spaces=TWO, neighbourhood=(3, 1))
     assert options.sides == (3, 1)
     assert "neighbourhood=3, 1" in options.method(4)
@@ -144,7 +145,7 @@ def test_the_scale_of_a_space_does_not_matter(
         detector = make_detector(spaces=TWO)
         detector.fit([make_batch([0, 1, 2], features=features)])
         maps.append(detector.score(make_batch([4], features=features))[0][0].heatmap)
-    np.testing.assert_allclose(*maps, rtol=1e-5)
+    np.testing.assert_allclose(maps[0], maps[1], rtol=1e-5)
 
 
 def test_reweighting_is_done_in_each_space(fitted: Any, make_batch: Any) -> None:

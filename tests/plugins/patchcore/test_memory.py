@@ -38,6 +38,7 @@ def test_saved_and_loaded_scores_are_identical(
     batch = make_batch(range(6))
     for one, other in zip(fitted.score(batch), loaded.score(batch), strict=True):
         assert one[0].value == other[0].value
+        assert other[0].heatmap is not None
         assert one[0].heatmap.tobytes() == other[0].heatmap.tobytes()
         assert one[0].details == other[0].details
 
@@ -178,6 +179,7 @@ def test_it_learns_on(
     detector.prepare(make_context())
     before = values(detector, batch)
     detector.fit([make_batch([4])])
+    assert detector.memory_ is not None
     assert detector.memory_.images == 4
     bank = detector.memory_.banks[SPACE]
     assert bank.seen == 4 * 64

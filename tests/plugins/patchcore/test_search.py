@@ -13,8 +13,10 @@ def exact(queries: Any, vectors: Any, distance: str) -> np.ndarray:
     """[n, R] in float64, by the plain formula."""
     one, other = (np.asarray(x, np.float64) for x in (queries, vectors))
     if distance == "cosine":
-        return 1 - unit_rows(one) @ unit_rows(other).T
-    return np.sqrt(((one[:, None] - other) ** 2).sum(axis=-1))
+        cosines: np.ndarray = unit_rows(one) @ unit_rows(other).T
+        return 1 - cosines
+    gaps: np.ndarray = np.sqrt(((one[:, None] - other) ** 2).sum(axis=-1))
+    return gaps
 
 
 @pytest.mark.parametrize("distance", ["l2", "cosine"])
