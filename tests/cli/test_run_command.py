@@ -20,20 +20,33 @@ def parts(tmp_path: Path) -> Path:
     return save_pictures(tmp_path / "parts", 3)
 
 
-def test_paths_alone_mean_run(detect: Detect, tiny: Path, parts: Path, tmp_path: Path) -> None:
-    done = detect(parts, "--bundle", tiny)
+def test_paths_alone_mean_run_and_images_score_each_other(
+    detect: Detect, tiny: Path, tmp_path: Path
+) -> None:
+    done = detect(save_pictures(tmp_path / "parts", 6), "--bundle", tiny)
     assert done.returncode == 0, done.stderr
     (out,) = (tmp_path / "clipvet-runs").iterdir()
-    assert len(list(read_records(out / "records.jsonl"))) == 3
+    records = list(read_records(out / "records.jsonl"))
+    assert [[one.detector for one in r.detections] for r in records] == [["mutual", "quality"]] * 6
     for words in (
-        "3 images: 3 not judged",
-        "3 images scored, none judged: fit a recipe with `detect fit GOOD/ --out RECIPE`",
+        "6 images: 6 not judged",
+        "highest scores of mutual",
+        "mutual compared 6 images with each other",
+        "6 images scored, none judged: fit a recipe with `detect fit GOOD/ --out RECIPE`",
         "say what it is with --object",
         "bundle tiny-gelu: Random weights for tests: its scores mean nothing.",
         f"clipvet-runs/{out.name}/overlays",
     ):
         assert words in " ".join(done.stdout.split()), words
-    assert "3 of 3 images, 0 flagged, 0 failed" in done.stderr
+    assert "6 of 6 images, 0 flagged, 0 failed" in done.stderr
+
+
+def test_too_few_images_to_score_each_other_are_said(
+    detect: Detect, tiny: Path, parts: Path
+) -> None:
+    done = detect(parts, "--bundle", tiny)
+    assert done.returncode == 0, done.stderr
+    assert "takes at least 4 others to compare with" in " ".join(done.stdout.split())
 
 
 def test_json_is_records_alone(detect: Detect, tiny: Path, parts: Path, tmp_path: Path) -> None:
@@ -68,7 +81,9 @@ def test_options_reach_the_detector(detect: Detect, tiny: Path, parts: Path) -> 
 @pytest.mark.parametrize("end", ["\n", "\0"])
 def test_paths_from_stdin(detect: Detect, tiny: Path, parts: Path, end: str) -> None:
     listed = end.join([str(parts / "000.png"), str(parts / "sub"), str(parts / "none.png")])
-    done = detect("-0" if end == "\0" else "-", "--bundle", tiny, "-q", "--json", text=listed)
+    done = detect(
+        "-0" if end == "\0" else "-", "-d", "winclip", "--bundle", tiny, "-q", "--json", text=listed
+    )
     assert done.returncode == 3, done.stderr
     statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
     assert statuses == ["ok", "ok", "unreadable"]
@@ -94,7 +109,11 @@ def test_bad_files_give_3_and_their_reasons(detect: Detect, tiny: Path, parts: P
         (["run"], 2, "no images: give files or folders"),
         (["run", "none"], 2, "none: no such file or folder"),
         (["run", ".", "-d", "winclop"], 2, "there is no detector 'winclop'"),
-        (["run", ".", "--set", "winclip.x=1"], 2, "winclip.x: there is no such option"),
+        (
+            ["run", ".", "-d", "winclip", "--set", "winclip.x=1"],
+            2,
+            "winclip.x: there is no such option",
+        ),
         (["run", ".", "--set", "x"], 2, "write id.option=value"),
         (["run", ".", "--roi", "1,2,3"], 2, "is not a box"),
         (["run", ".", "--overlap", "3"], 2, "--overlap belongs to --tile"),
@@ -104,9 +123,9 @@ def test_bad_files_give_3_and_their_reasons(detect: Detect, tiny: Path, parts: P
         (["run", ".", "--recipe", "nowhere"], 4, "nowhere"),
         (["run", ".", "--recipe", "r", "--artefact", "a=b"], 2, "this run has no detector 'a'"),
         (["run", ".", "--questions", "none.jsonl"], 2, "--questions none.jsonl: cannot be read"),
-        (["run", ".", "--artefact", "winclip"], 2, "write id=folder"),
+        (["run", ".", "-d", "winclip", "--artefact", "winclip"], 2, "write id=folder"),
         (["run", ".", "--artefact", "vim=."], 2, "this run has no detector 'vim' (-d vim)"),
-        (["run", ".", "--artefact", "winclip=zzz"], 2, "zzz is no folder"),
+        (["run", ".", "-d", "winclip", "--artefact", "winclip=zzz"], 2, "zzz is no folder"),
         (["run", ".", "--idle", "1"], 2, "--idle and --settle belong to --watch"),
         (["run", ".", "--every", "2"], 2, "frames are chosen from videos and cameras"),
         (["run", ".", "--regions", "coco"], 2, "regions take a recipe"),

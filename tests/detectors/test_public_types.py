@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -36,6 +36,7 @@ from clipvet.detectors import (
     Judgement,
     OfflineError,
     PluginRecord,
+    Query,
     Record,
     RegionBox,
     RunConfig,
@@ -45,6 +46,7 @@ from clipvet.detectors import (
     Verdict,
     WorstImage,
     check_free,
+    default_detectors,
     describe_detector,
     find_regions,
     fit,
@@ -118,9 +120,24 @@ def test_a_run_names_its_worst_images(pictures: Path, tmp_path: Path) -> None:
     assert worst[0].score == max(scores)
 
 
-def test_the_default_detectors_are_those_of_the_command_line() -> None:
-    assert [spec.id for spec in specs_from([], [], [], recipe=None)] == [*DEFAULT_DETECTORS]
-    assert set(DEFAULT_DETECTORS) <= set(Host.load(select="", strict=False).detectors)
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [
+        ({"query": Query()}, DEFAULT_DETECTORS),
+        ({"query": Query(), "sources": ["parts", "more/*.png"]}, DEFAULT_DETECTORS),
+        ({"query": Query(object="bolt")}, ("winclip",)),
+        ({"query": Query(classes=("bolt", "nut"))}, ("winclip",)),
+        ({"query": Query(), "arriving": True}, ("winclip",)),
+        ({"query": Query(), "sources": ["camera:0"]}, ("winclip",)),
+        ({"query": Query(object="bolt"), "references": True}, ("patchcore", "quality")),
+    ],
+)
+def test_the_default_detectors_follow_from_what_is_known(
+    known: dict[str, Any], wanted: tuple[str, ...]
+) -> None:
+    assert default_detectors(**known) == wanted
+    assert [spec.id for spec in specs_from([], [], [], recipe=None, default=wanted)] == [*wanted]
+    assert set(wanted) <= set(Host.load(select="", strict=False).detectors)
 
 
 def test_a_region_is_a_box_of_the_image() -> None:
