@@ -129,7 +129,7 @@ sample-data: wheel
 	$(VENV)/test/bin/python -m training.sample_data sample_data
 	rm -rf sample_data/recipe
 	$(VENV)/test/bin/detect fit sample_data/parts/good --out sample_data/recipe \
-	    --detector winclip --shots 3 --false-alarm 0.05
+	    --false-alarm 0.05 --set patchcore.max_patches=1500
 
 ## fuzz: mutate files, guided by coverage, against TARGET= (tests/fuzz) or all, MINUTES= for each
 TARGET ?= all
