@@ -29,7 +29,8 @@ def weights(bundle: Path, *, text: bool = True) -> dict[str, Tensor]:
     state = {}
     for name in ("vision", "text") if text else ("vision",):
         for item in onnx.load(str(bundle / f"{name}.onnx")).graph.initializer:
-            if item.data_type == onnx.TensorProto.FLOAT16:
+            # The trunk has a source of its own: training/trunk.py.
+            if item.data_type == onnx.TensorProto.FLOAT16 and not item.name.startswith("trunk/"):
                 state.update(_named(item.name, numpy_helper.to_array(item)))
     return state
 

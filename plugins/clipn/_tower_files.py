@@ -64,6 +64,7 @@ def write_no_tower(
             "name": f"{bundle.manifest.name}-no",
             "description": f'CLIPN\'s "no" text tower for bundle {bundle.manifest.name}.',
             "precision": "fp32" if precision == "fp32" else "fp16",
+            "trunk": None,
             "features": {},
             "options": {},
             "files": {

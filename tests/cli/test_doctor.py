@@ -153,13 +153,13 @@ def test_a_failed_plugin_is_reported_and_exits_4(tmp_path: Path) -> None:
 def test_a_recipe_is_tried_with_its_probes(host: Host, tmp_path: Path) -> None:
     recipe = Path(shutil.copytree(RECIPE, tmp_path / "line3"))
     findings = {one.name: one for one in examine_recipe(recipe, host)}
-    assert findings["winclip"].state == "ok"
-    assert "3 probes score" in findings["winclip"].value
+    assert findings["patchcore"].state == "ok"
+    assert "3 probes score" in findings["patchcore"].value
     table = recipe / "recipe.toml"
     # What a machine that computes otherwise would find.
-    moved = re.sub(r"winclip = 0\.\d+", "winclip = 0.5", table.read_text("utf-8"), count=1)
+    moved = re.sub(r"patchcore = \d+\.\d+", "patchcore = 0.5", table.read_text("utf-8"), count=1)
     table.write_text(moved, "utf-8")
-    finding = next(one for one in examine_recipe(recipe, host) if one.name == "winclip")
+    finding = next(one for one in examine_recipe(recipe, host) if one.name == "patchcore")
     assert finding.state == "bad"
     assert "fit the recipe here" in finding.advice
     (recipe / "probes").rename(recipe / "gone")
@@ -190,7 +190,7 @@ def test_the_command_tries_a_recipe() -> None:
     done = doctor("--recipe", str(RECIPE), "--json")
     assert done.returncode == 0, done.stdout
     found = [one for one in json.loads(done.stdout) if one["section"] == "recipe"]
-    assert [one["name"] for one in found] == ["recipe", "winclip"]
+    assert [one["name"] for one in found] == ["recipe", "patchcore", "quality"]
     done = doctor("--recipe", "no-such-folder")
     assert done.returncode == 4
     assert "not a recipe" in done.stdout

@@ -49,7 +49,10 @@ def test_kill_9_loses_nothing_and_repeats_nothing(
     rng = random.Random(seed)
     parts = save_pictures(tmp_path / "parts", COUNT)
     (parts / "050x.png").write_bytes(b"broken")
-    arguments = ["run", str(parts), "--bundle", str(tiny), "-q", "--batch", "2", "--workers", "2"]
+    arguments = [
+        "run", str(parts), "-d", "winclip", "--bundle", str(tiny), "-q", "--batch", "2",
+        "--workers", "2",
+    ]  # fmt: skip
     detect(*arguments, "--out", "whole")
     kills = 0
     for share in sorted(rng.uniform(0, 0.9) for _ in range(3)):

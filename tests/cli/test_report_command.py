@@ -39,7 +39,7 @@ def test_from_run_to_report(detect: Detect, tmp_path: Path) -> None:
     assert detect(*command).returncode in (0, 1)
     done = detect("report", "line")
     assert done.returncode == 0
-    assert "57 good images that recipe" in done.stdout
+    assert "45 good images that recipe" in done.stdout
     page = (tmp_path / "line/report.html").read_text("utf-8")
     assert str(RECIPE.parent) not in page
     assert '"missing":null' in page
@@ -68,7 +68,7 @@ def test_a_damaged_recipe_or_a_place_that_takes_nothing_exit_4(
     detect: Detect, run: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(RECIPE, tmp_path / "line3")
-    (tmp_path / "line3/calibrations/winclip.json").write_text("{}")
+    (tmp_path / "line3/calibrations/patchcore.json").write_text("{}")
     done = detect("report", run, "--recipe", "line3")
     assert done.returncode == 4
     assert "line3" in done.stderr

@@ -28,8 +28,8 @@ def test_patterns_archives_and_videos_in_one_command(
         archive.write(parts / "000.png", "inner/a.png")
     save_video(tmp_path / "clip.mp4", 6)
     done = detect(
-        "parts/**/*1.png", "batch.zip", "clip.mp4", "--every", "3", "--bundle", tiny,
-        "--json", "-q", "--format", "sqlite", "--out", "o", "--heatmaps", "none",
+        "parts/**/*1.png", "batch.zip", "clip.mp4", "--every", "3", "-d", "winclip",
+        "--bundle", tiny, "--json", "-q", "--format", "sqlite", "--out", "o", "--heatmaps", "none",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     here = tmp_path.name
@@ -47,7 +47,7 @@ def test_patterns_archives_and_videos_in_one_command(
 def test_paths_from_a_list_of_any_system(detect: Detect, tiny: Path, tmp_path: Path) -> None:
     save_pictures(tmp_path / "parts", 3)
     (tmp_path / "list.txt").write_bytes(b"parts/000.png\r\n\r\nparts/sub\r\nparts/*.png\r\n")
-    done = detect("--files-from", "list.txt", "--bundle", tiny, "--json", "-q")
+    done = detect("--files-from", "list.txt", "-d", "winclip", "--bundle", tiny, "--json", "-q")
     assert done.returncode == 3, done.stderr
     assert ids(done.stdout) == ["parts/000.png", "sub/001.png", "parts/*.png"]
 

@@ -50,9 +50,12 @@ def test_what_was_said_wins_silently(host: Host, advising: Path) -> None:
     assert not any("advises" in line for line in warnings)
 
 
-def test_the_embedded_bundle_advises_scores_from_references_alone(host: Host) -> None:
-    advice = {"winclip": {"variant": "visual", "top_share": 0.01}}
-    assert Bundle.open(MINI).manifest.options == advice
+def test_the_embedded_bundle_advises_detectors_that_compare_patches(host: Host) -> None:
+    advised = Bundle.open(MINI).manifest.options
+    assert set(advised) == {"mutual", "patchcore", "winclip"}
+    assert advised["winclip"] == {"variant": "visual", "top_share": 0.01}
+    for name, settings in advised.items():
+        host.detectors[name].cls.Options(**settings)
 
 
 def test_advice_that_no_detector_takes_is_an_error(host: Host, advising: Path) -> None:

@@ -130,8 +130,10 @@ def test_harmonic_means_survive_what_float16_loses(temperature: float) -> None:
 
 @cache
 def built_in() -> tuple[str, ...]:
+    """All but those that need other images: good ones, or a folder of them."""
     found = Host.load().detectors.values()
-    return tuple(sorted(entry.id for entry in found if entry.dist == "clipvet"))
+    ids = {entry.id for entry in found if entry.dist == "clipvet"}
+    return tuple(sorted(ids - {"mutual", "patchcore"}))
 
 
 def specs() -> list[DetectorSpec]:

@@ -323,7 +323,8 @@ def test_sensitive_pictures(made: HandMade) -> None:
 
 def with_recipe(made: HandMade, recipe: Path = RECIPE) -> Path:
     for number, score in enumerate((0.01, 0.015, 0.03)):
-        made.add(f"{number}.png", score, verdict="flag" if score > 0.02 else "pass", threshold=None)
+        verdict = "flag" if score > 0.02 else "pass"
+        made.add(f"{number}.png", score, verdict=verdict, threshold=None, detector="patchcore")
     return made.write(
         configuration={"recipe": Recipe.load(RECIPE).sha256}, recipe_folder=str(recipe)
     )
@@ -333,12 +334,12 @@ def test_scores_beside_those_that_calibrated_the_recipe(made: HandMade) -> None:
     summary = write_report(with_recipe(made))
     report, _ = data_of(summary.page)
     histogram = report["columns"][0]["histogram"]
-    assert sum(histogram["good"]) == Recipe.load(RECIPE).calibrations["winclip"].n
+    assert sum(histogram["good"]) == Recipe.load(RECIPE).calibrations["patchcore"].n
     assert {name: sum(counts) for name, counts in histogram["run"].items()} == {
         "flag": 1,
         "pass": 2,
     }
-    assert "57 good images that recipe" in summary.note
+    assert "45 good images that recipe" in summary.note
 
 
 def test_without_the_recipe_against_the_run_itself(made: HandMade, tmp_path: Path) -> None:
@@ -346,7 +347,7 @@ def test_without_the_recipe_against_the_run_itself(made: HandMade, tmp_path: Pat
     summary = write_report(folder)
     assert "is not where it was, or has changed" in summary.note
     assert data_of(summary.page)[0]["columns"][0]["histogram"]["good"] is None
-    assert "57 good images" in write_report(folder, recipe=RECIPE).note
+    assert "45 good images" in write_report(folder, recipe=RECIPE).note
 
 
 def test_a_run_without_a_recipe_says_so(made: HandMade) -> None:
@@ -372,7 +373,7 @@ def test_a_damaged_recipe_of_the_run_costs_the_histograms_only(
 ) -> None:
     copy = tmp_path / "line3"
     shutil.copytree(RECIPE, copy)
-    (copy / "calibrations/winclip.json").write_text("{}")
+    (copy / "calibrations/patchcore.json").write_text("{}")
     folder = with_recipe(made, copy)
     assert "has changed" in write_report(folder).note
     with pytest.raises(RecipeError):

@@ -53,7 +53,8 @@ def test_the_odd_one_comes_first(start_in: Detect, parts: Path, tmp_path: Path) 
     assert text.index(worst) < text.index("parts/good_")
     one = records[worst]
     assert one["details"]["method"] == (
-        "MuSc folder, 11 images (depths=3, neighbourhoods=1+3, top_share=0.01, no rescoring)"
+        "MuSc folder, 11 images (depths=3, features=trunk_16+hidden_4, neighbourhoods=1+3, "
+        "top_share=0.01, no rescoring)"
     )
     heatmap = Heatmap.load(tmp_path / "run" / one["heatmap"]["file"])
     assert heatmap.grid.shape == (24, 24)
