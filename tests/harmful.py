@@ -99,7 +99,7 @@ class Everything(Energy):
 
     id: ClassVar[str] = "everything"
     learns = True
-    keeps: ClassVar[frozenset[str]] = frozenset({"level"})
+    keeps: frozenset[str] = frozenset({"level"})
     queries: ClassVar[frozenset[Any]] = frozenset({"object"})
 
     @property

@@ -46,8 +46,8 @@ def test_every_look_at_the_sets_is_logged(
     log = tmp_path / "RELEASES.md"
     monkeypatch.setattr(mini, "RELEASES", log)
     for value in (0.9, 0.8):
-        looked = {"bottle": {"good": 20, "4-shot": {"image_auroc": value}}}
-        mini._log_release(bundle.folder, "winclip", looked)
+        shown = {"bottle": {"good": 20, "4-shot": {"image_auroc": value}}}
+        mini._log_release(bundle.folder, "winclip", shown)
     rows = [line for line in log.read_text().splitlines() if re.match(r"\| \d{4}-", line)]
     looked = [json.loads(row.split("|")[3]) for row in rows]
     assert looked == [{"bottle": {"4-shot": 0.9}}, {"bottle": {"4-shot": 0.8}}]

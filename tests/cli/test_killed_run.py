@@ -87,7 +87,10 @@ def test_ctrl_c_is_130_and_resumable(
     start: Start, detect: Detect, tiny: Path, tmp_path: Path
 ) -> None:
     parts = save_pictures(tmp_path / "parts", 400)  # a busy machine signals late
-    arguments = ["run", str(parts), "--bundle", str(tiny), "-q", "--batch", "1", "--out", "run"]
+    arguments = [
+        "run", str(parts), "-d", "winclip", "--bundle", str(tiny), "-q", "--batch", "1",
+        "--out", "run",
+    ]  # fmt: skip
     with start(*arguments) as process:
         while written(tmp_path / "run") < 5 and process.poll() is None:
             time.sleep(0.001)
