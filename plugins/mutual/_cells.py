@@ -30,7 +30,7 @@ def local_vectors(name: str, values: NDArray[np.float32]) -> NDArray[np.float32]
     if values.ndim != 2:
         raise DetectorError(f"{ID}: {name} has no vector for each cell: choose another feature")
     spec = FEATURES.get(name)
-    return values[1:] if spec is not None and spec.shape[1] == "1+N" else values
+    return values[1:] if spec is not None and spec.tokens == "class+grid" else values
 
 
 def grid_of(name: str, cells: int, patches: Grid) -> Grid:
